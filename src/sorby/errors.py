@@ -1,0 +1,25 @@
+"""Errors that a user can mend: each says what came, what was expected, and what to do.
+
+    SorbyError
+    ├── DataError      an image, a dataset or a table of labels
+    ├── ConfigError    a setting, a preset, or a run folder of other settings
+    └── WeightsError   a generator, a checkpoint, or the weights of a feature network
+
+The command line prints the message on one line and exits with code 2. Anything else is a bug and keeps its traceback.
+"""
+
+
+class SorbyError(Exception):
+    """Something the user can mend."""
+
+
+class DataError(SorbyError):
+    """An image, a dataset or a table of labels cannot be used."""
+
+
+class ConfigError(SorbyError):
+    """A setting is unknown, out of range, or contradicts another."""
+
+
+class WeightsError(SorbyError):
+    """Weights are missing, damaged, or belong to another network."""
