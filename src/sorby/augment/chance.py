@@ -1,0 +1,58 @@
+"""The one place where a probability decides which image gets which move."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+from sorby.augment.moves import MatrixMove, PixelMove, Shape
+
+
+def compose(
+    moves: Sequence[MatrixMove], shape: Shape, *, size: int, p: float, rng: torch.Generator
+) -> Float[Tensor, "n {size} {size}"]:
+    """Product, in order, of the moves that each image gets, each with probability `p`; the identity where it gets none.
+
+    A move that stands k times in the list acts each time with 1 - (1 - p)**(1/k), so that it acts at all with
+    probability `p` (p_rot of Karras et al. 2020, appendix B).
+    """
+    product = torch.eye(size, device=rng.device).repeat(shape[0], 1, 1)
+    for move in moves:
+        p_each = 1 - (1 - p) ** (1 / moves.count(move))
+        chosen = torch.rand(shape[0], 1, 1, generator=rng, device=rng.device) < p_each
+        product = torch.where(chosen, product @ move.matrix(move.sample(shape, rng)), product)
+    return product
+
+
+def apply_some(
+    move: PixelMove, images: Float[Tensor, "n c h w"], *, p: float, rng: torch.Generator
+) -> Float[Tensor, "n c h w"]:
+    """Do `move` to each image with probability `p`."""
+    chosen = torch.rand(len(images), generator=rng, device=rng.device) < p
+    return on_subset(images, move.sample(images.shape, rng), chosen, move.apply)
+
+
+def on_subset(
+    images: Float[Tensor, "n c h w"],
+    drawn: Shaped[Tensor, "n *k"],
+    chosen: Bool[Tensor, " n"],
+    function: Callable[[Tensor, Tensor], Tensor],
+) -> Float[Tensor, "n c h w"]:
+    """Replace the chosen images by `function(images, drawn)`; the others keep every bit and cost nothing.
+
+    Waits for the device only if `chosen` lives there: with a generator on the CPU, no GPU is ever waited for.
+    """
+    index = chosen.nonzero()[:, 0]
+    if len(index) == 0:
+        return images
+    if len(index) == len(images):
+        return function(images, drawn.to(images, non_blocking=True))
+    there = index.to(images.device, non_blocking=True)
+    return images.index_copy(0, there, function(images[there], drawn[index].to(images, non_blocking=True)))
+
+
+def changed(matrices: Float[Tensor, "n d d"]) -> Bool[Tensor, " n"]:
+    """Which matrices are not the identity."""
+    identity = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device)
+    return (matrices != identity).flatten(1).any(dim=1)

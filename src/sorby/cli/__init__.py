@@ -1,0 +1,40 @@
+"""The command line: a thin file a verb.
+
+Heavy libraries are imported inside the commands, so that `--help` answers at once.
+"""
+
+import sys
+
+import typer
+
+from sorby.cli.demo import demo
+from sorby.cli.doctor import doctor
+from sorby.cli.evaluate import evaluate
+from sorby.cli.generate import generate
+from sorby.cli.inspect import inspect
+from sorby.cli.prepare import prepare
+from sorby.cli.train import train
+from sorby.errors import SorbyError
+
+app = typer.Typer(
+    name="sorby",
+    help="Learn the microstructure of an alloy from a few micrographs, and draw new ones in micrometres.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for verb in (demo, prepare, inspect, train, generate, evaluate, doctor):
+    app.command()(verb)
+
+
+def main() -> None:
+    """Run the command line; an error that the user can mend becomes one line and exit code 2."""
+    try:
+        app()
+    except SorbyError as error:
+        print(f"sorby: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("sorby: stopped; the same command again goes on where it can.", file=sys.stderr)  # noqa: T201
+        sys.exit(130)

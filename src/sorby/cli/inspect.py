@@ -1,0 +1,27 @@
+"""`sorby inspect`: what a thing is, in one screen."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def inspect(path: Annotated[Path, typer.Argument(help="Micrograph, dataset, generator or run.")]) -> None:
+    """Say what a micrograph, dataset, generator or run is, in one screen."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from sorby.inspect import summarise
+
+    summary, console = summarise(path), Console()
+    console.print(Text(summary.title, style="bold"))
+    facts = Table.grid(padding=(0, 2))
+    for name, value in summary.facts.items():
+        facts.add_row(Text(name, style="cyan"), Text(value))
+    console.print(facts)
+    if summary.table:
+        log = Table(*summary.table[0], box=None, header_style="cyan")
+        for row in summary.table:
+            log.add_row(*row.values())
+        console.print(log)

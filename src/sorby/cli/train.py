@@ -1,0 +1,169 @@
+"""`sorby train`: train a generator on a prepared dataset."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sorby.config import TrainConfig, presets, resolve, to_toml
+from sorby.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from sorby.training.state import State
+
+
+def train(
+    dataset: Annotated[Path, typer.Argument(help="Dataset made by `sorby prepare`, or a StyleGAN zip.")],
+    out: Annotated[Path | None, typer.Option(help="Run folder; the same command again resumes it.")] = None,
+    preset: Annotated[str, typer.Option(help=f"Named settings: auto, {', '.join(presets())}.")] = "laptop-64",
+    kimg: Annotated[
+        float | None, typer.Option(help="Stop after this many thousand images; may be raised later.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
+    subset: Annotated[int | None, typer.Option(help="Train on this many parent micrographs only.")] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(help="Families, such as blit,geom; of colour, filter, noise, cutout, blur too; or none."),
+    ] = None,
+    r_t: Annotated[float | None, typer.Option("--r-t", help="Target of adaptive augmentation.")] = None,
+    p: Annotated[
+        float | None, typer.Option("--p", help="Fixed augmentation probability in place of an adaptive one.")
+    ] = None,
+    symmetry: Annotated[
+        str | None, typer.Option(help="Moves that make a micrograph as good as new: none, mirror-x, mirror-xy, square.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    gamma: Annotated[float | None, typer.Option(help="Weight of the R1 penalty.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other setting, such as network.mapping_layers=8; repeatable.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2 (the third GPU), mps; auto picks.")] = "auto",
+    gpus: Annotated[int, typer.Option(help="GPUs that preset auto reckons the batch for.")] = 1,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; by default one a core.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the settings and stop.")] = False,
+) -> None:
+    """Train a generator on a dataset. Run the same command again to resume."""
+    from sorby.data.dataset import Dataset
+
+    data = Dataset.open(dataset)
+    given = {
+        "kimg": kimg,
+        "seed": seed,
+        "subset": subset,
+        "augment": None if augment is None else families(augment),
+        "r_t": r_t,
+        "p": p,
+        "symmetry": symmetry,
+        "batch_size": batch,
+        "r1_gamma": gamma,
+        "precision": precision,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    config = resolve(preset, changes | assignments(set_ or []), size=data.size, gpus=gpus)
+    if dry_run:
+        typer.echo(to_toml(config))
+        return
+
+    import torch
+
+    from sorby.training.run import train as run_training
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    run = out or Path("runs") / dataset.stem
+    with progress_bar(config) as bar:
+        task = bar.add_task("train", total=config.total_images, note="")
+        report = Report(bar, task)
+        run_training(
+            data,
+            run,
+            config,
+            device=chosen_device(device),
+            on_tick=report.tick,
+            on_step=report.step,
+            warn=lambda message: bar.console.print(f"warning: {message}", markup=False, highlight=False),
+        )
+    typer.echo(
+        f"Finished: {run}. Look at {run}/samples; draw pictures with: sorby generate {run} --num 64 --out pictures"
+    )
+
+
+class Report:
+    """Progress for a person: a bar on a terminal, a line a tick everywhere."""
+
+    def __init__(self, bar: "Progress", task: Any) -> None:
+        self.bar, self.task = bar, task
+
+    def step(self, state: "State") -> None:
+        """Move the bar."""
+        self.bar.update(self.task, completed=state.images_seen)
+
+    def tick(self, _: "State", line: dict[str, float]) -> None:
+        """Print what the log holds of this tick."""
+        parts = [f"kimg {line['kimg']:.1f}", f"{line['img_s']:.1f} img/s"]
+        parts += [f"{name} {line[name]:.3f}" for name in ("r_t", "p", "loss_G", "loss_D", "r1") if name in line]
+        parts += [f"{name} {line[name]:.4g}" for name in ("fid", "kid", "precision", "recall") if name in line]
+        self.bar.console.print("  ".join(parts), highlight=False)
+
+
+def progress_bar(config: TrainConfig) -> "Progress":
+    """A bar that counts images and guesses the time left."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn(f"[bold]{config.preset}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.1f}% of " + f"{config.kimg:g} kimg"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+    )
+
+
+def families(text: str) -> tuple[str, ...]:
+    """`blit,geom` to its parts; `none` to nothing.
+
+    >>> families("blit,geom"), families("none")
+    (('blit', 'geom'), ())
+    """
+    return () if text == "none" else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def assignments(pairs: list[str]) -> dict[str, Any]:
+    """`network.z_dim=64` and the like to nested settings; a list is written with commas.
+
+    >>> assignments(["network.z_dim=64", "augment_without=rotate,flip", "p=none"])
+    {'network': {'z_dim': '64'}, 'augment_without': ['rotate', 'flip'], 'p': None}
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {pair!r}: expected NAME=VALUE, such as r1_gamma=0.1.")
+        *groups, field = name.split(".")
+        target = settings
+        for group in groups:
+            target = target.setdefault(group, {})
+        is_list = field in ("augment", "augment_without")
+        target[field] = list(families(value)) if is_list else None if value == "none" else value
+    return settings
+
+
+def chosen_device(name: str) -> str:
+    """The device asked for; for `auto` the best there is. Raises `ConfigError` where it is not there."""
+    import torch
+
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    best = "cpu" if accelerator is None else accelerator.type
+    if name == "auto":
+        return best
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"Device {name} cannot be used ({str(error).splitlines()[0]}): choose {best} or auto."
+        ) from None
+    return name

@@ -1,0 +1,211 @@
+"""Every setting of a training run, once: frozen, checked, with a sentence each; and the presets.
+
+A run writes its resolved settings to `config.toml`. The command line's help is read from the sentences below.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sorby.errors import ConfigError
+
+FAMILIES = ("blit", "geom", "colour", "filter", "noise", "cutout", "blur")
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class NetworkConfig(_Settings):
+    """Shape of the generator and the discriminator."""
+
+    size: int = 64
+    """Height and width of the picture in px, a power of two from 32 to 1024."""
+    channels: Literal[1, 3] = 1
+    """1 for grey, 3 for RGB."""
+    condition_dim: int = Field(0, ge=0)
+    """Length of the encoded condition vector; 0 for none."""
+    z_dim: int = Field(512, ge=1)
+    """Length of the latent z."""
+    w_dim: int = Field(512, ge=1)
+    """Length of the latent w."""
+    mapping_layers: int = Field(2, ge=1)
+    """Fully connected layers from z to w."""
+    channel_base: int = Field(16384, ge=32)
+    """Feature maps at a resolution are this number divided by the resolution ..."""
+    channel_max: int = Field(512, ge=1)
+    """... but never more than this."""
+    minibatch_std_group: int = Field(4, ge=1)
+    """Images that share one minibatch standard deviation."""
+
+    @model_validator(mode="after")
+    def _power_of_two(self) -> "NetworkConfig":
+        if self.size not in (32, 64, 128, 256, 512, 1024):
+            raise ValueError(f"size is {self.size}, expected a power of two from 32 to 1024")
+        if self.channel_base < self.size:
+            raise ValueError(f"channel_base is {self.channel_base}, expected at least size, {self.size}")
+        return self
+
+
+class TrainConfig(_Settings):
+    """Settings of one run. What is counted in images or kimg (thousands of images) does not move with the batch."""
+
+    preset: str = ""
+    """Name of the preset that these settings started from."""
+    network: NetworkConfig = NetworkConfig()
+    """Shape of the networks."""
+
+    kimg: float = Field(1000, gt=0)
+    """Stop after this many thousand real images have been shown to the discriminator."""
+    batch_size: int = Field(32, ge=1)
+    """Images a step."""
+    learning_rate: float = Field(0.0025, gt=0)
+    """Adam's learning rate for both networks (beta1 0, beta2 0.99)."""
+    r1_gamma: float = Field(1.0, ge=0)
+    """Weight of the R1 penalty, gamma; raise it when training collapses."""
+    r1_interval: int = Field(16, ge=1)
+    """Apply R1 every so many steps ("lazy")."""
+    path_length_weight: float = Field(2.0, ge=0)
+    """Weight of path length regularisation; 0 for none."""
+    path_length_interval: int = Field(4, ge=1)
+    """Apply path length regularisation every so many steps."""
+    style_mixing: float = Field(0.9, ge=0, le=1)
+    """Probability that a generated training picture takes its w from two latents."""
+    ema_kimg: float = Field(10.0, gt=0)
+    """Half-life of the running average of the generator's weights, in thousands of images."""
+    ema_rampup: float | None = Field(0.05, gt=0)
+    """The half-life is at most this fraction of the images seen; none for a constant half-life."""
+
+    augment: tuple[str, ...] = ("blit", "geom")
+    """Families of adaptive discriminator augmentation; empty for none."""
+    augment_without: tuple[str, ...] = ()
+    """Single moves left out of the families, such as rotate where the sample was rolled."""
+    luma_flip: bool = False
+    """Let the colour family turn dark into light."""
+    r_t: float = Field(0.6, gt=0, le=1)
+    """Target of the overfitting measure E[sign(D(real))]."""
+    p: float | None = Field(None, ge=0, le=1)
+    """Fixed augmentation probability; none to adapt it to r_t."""
+    ada_interval: int = Field(4, ge=1)
+    """Adapt p every so many steps."""
+    ada_kimg: float = Field(500, gt=0)
+    """Thousands of images in which p can go from 0 to 1."""
+    symmetry: Literal["none", "mirror-x", "mirror-xy", "square"] = "none"
+    """Moves under which the micrographs are as good as new ones: mirroring, or all eight moves of the square."""
+
+    subset: int | None = Field(None, ge=1)
+    """Train on the patches of this many parent micrographs only, chosen by the seed."""
+    seed: int = Field(0, ge=0)
+    """Everything random follows from this number."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Precision of the convolutions."""
+    tick_kimg: float = Field(4.0, gt=0)
+    """Log, draw samples and save this often."""
+    score_ticks: int = Field(4, ge=0)
+    """Score the generator every so many ticks; 0 for never."""
+    score_images: int = Field(1000, ge=16)
+    """Generated pictures a score."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TrainConfig":
+        unknown = [family for family in self.augment if family not in FAMILIES]
+        if unknown:
+            raise ValueError(f"augment names {', '.join(unknown)}, expected some of {', '.join(FAMILIES)}")
+        if self.tick_kimg * 1000 < self.batch_size:
+            raise ValueError(f"tick_kimg is {self.tick_kimg}, expected at least one batch ({self.batch_size} images)")
+        return self
+
+    @property
+    def total_images(self) -> int:
+        """Images after which the run is finished."""
+        return round(self.kimg * 1000)
+
+    @property
+    def tick_images(self) -> int:
+        """Images between two ticks."""
+        return round(self.tick_kimg * 1000)
+
+
+# Settings that may change when a run goes on: none of them touches what was learnt.
+MAY_CHANGE = ("kimg", "score_ticks", "score_images")
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """Settings of each preset by name, from `presets.toml`; `about` is a sentence on it."""
+    return tomllib.loads(resources.files("sorby").joinpath("presets.toml").read_text())
+
+
+def auto(size: int, *, gpus: int = 1) -> dict[str, Any]:
+    """Settings that StyleGAN2-ADA publishes for any size ("auto": Karras et al. 2020b, appendix).
+
+    >>> rules = auto(512, gpus=4)
+    >>> rules["batch_size"], rules["r1_gamma"], rules["network"]["channel_base"]
+    (32, 1.6384, 32768)
+    """
+    batch_size = max(min(gpus * min(4096 // size, 32), 64), gpus)
+    return {
+        "network": {
+            "size": size,
+            "channel_base": 32768 if size >= 512 else 16384,
+            "minibatch_std_group": min(batch_size // gpus, 4),
+        },
+        "batch_size": batch_size,
+        "learning_rate": 0.002 if size >= 1024 else 0.0025,
+        "r1_gamma": 0.0002 * size**2 / batch_size,
+        "ema_kimg": batch_size * 10 / 32,
+        "kimg": 25000,
+    }
+
+
+def resolve(preset: str, changes: Mapping[str, Any] | None = None, *, size: int = 64, gpus: int = 1) -> TrainConfig:
+    """Settings of a preset with some of them changed; `auto` needs the size of the data.
+
+    Keys of `changes` are fields of `TrainConfig`; those of the networks go under "network".
+    Raises `ConfigError` for an unknown preset or field, or a value out of range.
+    """
+    known = presets()
+    if preset not in known and preset != "auto":
+        raise ConfigError(f"There is no preset {preset!r}: choose one of auto, {', '.join(known)}.")
+    settings = auto(size, gpus=gpus) if preset == "auto" else dict(known[preset])
+    settings.pop("about", None)
+    if rules := settings.pop("auto", None):
+        settings = _merge(auto(**rules), settings)
+    return check(_merge(settings, {"preset": preset, **(changes or {})}))
+
+
+def check(settings: Mapping[str, Any]) -> TrainConfig:
+    """Validate settings; raises `ConfigError` in one line."""
+    try:
+        return TrainConfig.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        came = "" if isinstance(first["input"], dict | BaseModel) else f" (came: {first['input']!r})"
+        raise ConfigError(f"Setting {where or 'of the run'}: {message}{came}.") from None
+
+
+def to_toml(config: TrainConfig) -> str:
+    """The settings as TOML; those that are none are left out."""
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def from_toml(text: str) -> TrainConfig:
+    """Read `to_toml` back."""
+    # A field whose default is a number but which was none is absent from the file.
+    nothing = dict.fromkeys(("ema_rampup", "p", "subset"))
+    try:
+        return check({**nothing, **tomllib.loads(text)})
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The settings are not TOML ({error}).") from None
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        merged[key] = _merge(merged[key], value) if isinstance(value, Mapping) and key in merged else value
+    return merged

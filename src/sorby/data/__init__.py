@@ -1,0 +1,1 @@
+"""From raw microscope files to a dataset that can be trained on."""

@@ -1,0 +1,138 @@
+"""A zip or a folder of files, read and written the same way.
+
+Zips are written without compression (PNG is compressed already) and with one fixed time stamp, so that equal contents
+give equal bytes.
+"""
+
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from sorby.atomic import new_file, new_folder
+from sorby.errors import DataError
+
+TIME_STAMP = (1980, 1, 1, 0, 0, 0)
+
+
+class Archive(Protocol):
+    """Files under names with forward slashes."""
+
+    def names(self) -> list[str]:
+        """All file names, sorted."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file."""
+        ...
+
+
+class FolderArchive:
+    """A folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> list[str]:
+        """All file names below the folder, sorted; hidden ones are left out."""
+        found = (file.relative_to(self.path) for file in self.path.rglob("*") if file.is_file())
+        return sorted(name.as_posix() for name in found if not any(part.startswith(".") for part in name.parts))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file. Raises `DataError` where it cannot be read."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"{self.path / name} cannot be read ({error.strerror}): prepare the dataset again."
+            ) from error
+
+
+class ZipArchive:
+    """A zip file, kept open; opened anew after pickling and in a forked process, which would share its position."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._open()
+
+    def names(self) -> list[str]:
+        """All file names, sorted."""
+        return sorted(name for name in self._file().namelist() if not name.endswith("/"))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file. Raises `DataError` where it is missing or damaged."""
+        try:
+            return self._file().read(name)
+        except (KeyError, zipfile.BadZipFile, OSError, EOFError) as error:
+            raise DataError(f"{self.path}: {name} cannot be read ({error}): prepare the dataset again.") from error
+
+    def _file(self) -> zipfile.ZipFile:
+        if self._process != os.getpid():
+            self._open()
+        return self._zip
+
+    def _open(self) -> None:
+        try:
+            self._zip = zipfile.ZipFile(self.path)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise DataError(
+                f"{self.path} is not a readable zip ({error}): give a dataset made by sorby prepare."
+            ) from error
+        self._process = os.getpid()
+
+    def __getstate__(self) -> Path:
+        return self.path
+
+    def __setstate__(self, path: Path) -> None:
+        self.__init__(path)  # type: ignore[misc]
+
+
+def open_archive(path: Path) -> Archive:
+    """The zip or folder at `path`. Raises `DataError` where there is neither."""
+    if path.is_dir():
+        return FolderArchive(path)
+    if not path.exists():
+        raise DataError(f"{path} does not exist: give a dataset made by sorby prepare.")
+    return ZipArchive(path)
+
+
+class Writer(Protocol):
+    """Takes files one by one."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Add one file."""
+        ...
+
+
+class _ZipWriter:
+    def __init__(self, file: zipfile.ZipFile) -> None:
+        self.file = file
+
+    def write(self, name: str, data: bytes) -> None:
+        info = zipfile.ZipInfo(name, TIME_STAMP)
+        info.create_system = 3  # the same bytes on every system
+        info.external_attr = 0o644 << 16
+        self.file.writestr(info, data, compress_type=zipfile.ZIP_STORED)
+
+
+class _FolderWriter:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, name: str, data: bytes) -> None:
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+
+
+@contextmanager
+def new_archive(path: Path) -> Iterator[Writer]:
+    """Write a zip (where `path` ends in .zip) or a folder that is there whole or not at all."""
+    if path.suffix == ".zip":
+        with new_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as file:
+            yield _ZipWriter(file)
+    else:
+        with new_folder(path) as folder:
+            yield _FolderWriter(folder)

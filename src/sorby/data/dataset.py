@@ -1,0 +1,210 @@
+"""The prepared dataset: PNG patches, where each came from, and what it was made under.
+
+    00000/NAME.png     the patches, square, 8-bit, one or three channels
+    dataset.json       labels as StyleGAN tools read them
+    manifest.csv       one row a patch, see `Patch`
+    dataset.toml       recipe, conditions, licence, hashes
+
+A zip or folder of PNG files without a manifest, as other StyleGAN tools write it, opens too.
+"""
+
+import hashlib
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import tomli_w
+from jaxtyping import Float32, Int, UInt8
+from pydantic import ValidationError
+
+from sorby.conditions import ConditionSpace
+from sorby.data.archive import Archive, Writer, new_archive, open_archive
+from sorby.data.foreign import open_foreign
+from sorby.data.manifest import Patch, Split, read_manifest, stylegan_labels, write_manifest
+from sorby.data.pixels import decode, encode, pixel_hash
+from sorby.errors import ConfigError, DataError
+
+__all__ = ["Dataset", "DatasetWriter", "Patch", "Split", "write_dataset"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared dataset, or a view of some of its patches. Pictures are read when asked for."""
+
+    path: Path
+    patches: tuple[Patch, ...]
+    space: ConditionSpace
+    recipe: Mapping[str, Any]
+    size: int  # side of every picture in pixels
+    channels: int  # 1 or 3
+    archive: Archive = field(repr=False, compare=False)
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """Open and check a dataset. Raises `DataError` where files are missing, changed, or of several sizes."""
+        path, archive = Path(path), open_archive(Path(path))
+        if "dataset.toml" in archive.names():
+            return cls._open_own(path, archive)
+        patches, space, size, channels = open_foreign(path, archive)
+        return cls(path, patches, space, {}, size, channels, archive)
+
+    @classmethod
+    def _open_own(cls, path: Path, archive: Archive) -> Self:
+        try:
+            about, text = tomllib.loads(archive.read("dataset.toml").decode()), archive.read("manifest.csv")
+            if hashlib.sha256(text).hexdigest() != about["sha256"]["manifest.csv"]:
+                raise DataError(f"{path}: manifest.csv was changed since it was prepared: prepare the dataset again.")
+            patches, space = read_manifest(text.decode()), ConditionSpace(conditions=about["conditions"])
+            recipe, size, channels = about["recipe"], about["size_px"], about["channels"]
+        except (KeyError, ValueError, TypeError, ValidationError) as error:
+            raise DataError(f"{path}: its tables are damaged ({error!r}): prepare the dataset again.") from error
+        missing = {patch.file for patch in patches} - set(archive.names())
+        if missing or not patches:
+            raise DataError(f"{path} lacks {min(missing, default='any patch')}: prepare the dataset again.")
+        return cls(path, patches, space, recipe, size, channels, archive)
+
+    def __len__(self) -> int:
+        return len(self.patches)
+
+    def images(self, indices: Sequence[int] | Int[np.ndarray, " m"] | None = None) -> UInt8[np.ndarray, "n c h w"]:
+        """The pictures of `indices`, or all. Raises `DataError` where one is damaged or was changed."""
+        chosen = self._chosen(indices)
+        images = np.empty((len(chosen), self.channels, self.size, self.size), dtype=np.uint8)
+        for image, patch in zip(images, chosen, strict=True):
+            image[:] = self._picture(patch)
+        return images
+
+    def conditions(self, indices: Sequence[int] | Int[np.ndarray, " m"] | None = None) -> Float32[np.ndarray, "n d"]:
+        """The encoded conditions of `indices`, or of all."""
+        chosen = self._chosen(indices)
+        encoded = [self.space.encode(patch.conditions) for patch in chosen]
+        return np.array(encoded, dtype=np.float32).reshape(len(chosen), self.space.dim)
+
+    @cached_property
+    def hash(self) -> str:
+        """Identity of the pictures in this view: sha256 over their sha256s."""
+        digests = (patch.sha256 or pixel_hash(self._picture(patch)) for patch in self.patches)
+        return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+    @cached_property
+    def pixel_size_um(self) -> float | None:
+        """Pixel size common to all patches, None where unknown or mixed."""
+        sizes = {patch.pixel_size_um for patch in self.patches}
+        return sizes.pop() if len(sizes) == 1 else None
+
+    @cached_property
+    def parents(self) -> tuple[str, ...]:
+        """The distinct parents, in order of appearance."""
+        return tuple(dict.fromkeys(patch.parent for patch in self.patches))
+
+    @cached_property
+    def parent_of(self) -> Int[np.ndarray, " n"]:
+        """Index into `parents` for each patch."""
+        index = {parent: number for number, parent in enumerate(self.parents)}
+        return np.array([index[patch.parent] for patch in self.patches], dtype=np.int64)
+
+    def split(self, name: Split) -> Self:
+        """The patches of one side of the split. Raises `DataError` where there are none."""
+        chosen = tuple(patch for patch in self.patches if patch.split == name)
+        if not chosen:
+            raise DataError(f"{self.path} has no {name} patches: prepare it again with another --held-out.")
+        return replace(self, patches=chosen)
+
+    def subset(self, num_parents: int, *, seed: int) -> Self:
+        """All patches of `num_parents` parents drawn with `seed`; a smaller subset lies within a larger one."""
+        if not 1 <= num_parents <= len(self.parents):
+            raise ConfigError(
+                f"A subset of {num_parents} micrographs is asked of {self.path}, which has {len(self.parents)}."
+            )
+        order = np.random.default_rng(seed).permutation(len(self.parents))
+        kept = {self.parents[index] for index in order[:num_parents]}
+        return replace(self, patches=tuple(patch for patch in self.patches if patch.parent in kept))
+
+    def _chosen(self, indices: Sequence[int] | Int[np.ndarray, " m"] | None) -> list[Patch]:
+        return list(self.patches) if indices is None else [self.patches[int(index)] for index in indices]
+
+    def _picture(self, patch: Patch) -> UInt8[np.ndarray, "c h w"]:
+        name, expected = f"{self.path}: {patch.file}", (self.channels, self.size, self.size)
+        picture = decode(self.archive.read(patch.file), name=name)
+        if picture.shape != expected:
+            raise DataError(f"{name} has shape {picture.shape}, expected {expected}: prepare the dataset again.")
+        if patch.sha256 and pixel_hash(picture) != patch.sha256:
+            raise DataError(f"{name} was changed since it was prepared: prepare the dataset again.")
+        return picture
+
+
+class DatasetWriter:
+    """Writes patches one by one, then the tables."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._patches: list[Patch] = []
+
+    def add(self, patch: Patch, png: bytes) -> None:
+        """Add one encoded picture; `patch.sha256` must be that of its pixels."""
+        self._writer.write(patch.file, png)
+        self._patches.append(patch)
+
+    def finish(
+        self,
+        *,
+        space: ConditionSpace,
+        size: int,
+        channels: int,
+        recipe: Mapping[str, Any],
+        licence: str | None = None,
+        tables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write labels, manifest, `tables` (further text files by name) and dataset.toml."""
+        texts = {
+            "dataset.json": stylegan_labels(self._patches, space),
+            "manifest.csv": write_manifest(self._patches, space),
+            **(tables or {}),
+        }
+        about = {
+            "format": FORMAT,
+            "made_with": f"sorby {version('sorby')}",
+            **({"licence": licence} if licence else {}),
+            "patches": len(self._patches),
+            "size_px": size,
+            "channels": channels,
+            "conditions": [condition.model_dump(exclude_none=True) for condition in space.conditions],
+            "recipe": recipe,
+            "sha256": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
+        }
+        for name, text in (*texts.items(), ("dataset.toml", tomli_w.dumps(about))):
+            self._writer.write(name, text.encode())
+
+
+def write_dataset(
+    path: Path | str,
+    items: Iterable[tuple[Patch, UInt8[np.ndarray, "..."]]],
+    *,
+    space: ConditionSpace,
+    recipe: Mapping[str, Any],
+    licence: str | None = None,
+) -> Dataset:
+    """Write patches and their pictures (h w, or c h w with 1 or 3 channels) as a zip or a folder, and open it.
+
+    Raises `DataError` where there are none, or pictures are not square or of several sizes.
+    """
+    shape: tuple[int, ...] = ()
+    with new_archive(Path(path)) as archive:
+        writer = DatasetWriter(archive)
+        for patch, image in items:
+            picture = image[None] if image.ndim == 2 else image
+            shape = shape or picture.shape
+            if picture.shape != shape or shape[1] != shape[2] or shape[0] not in (1, 3):
+                raise DataError(f"{patch.file} has shape {picture.shape}; a dataset holds square pictures of one size.")
+            writer.add(replace(patch, sha256=pixel_hash(picture)), encode(picture))
+        if not shape:
+            raise DataError(f"{path} would hold no pictures: give some.")
+        writer.finish(space=space, size=shape[1], channels=shape[0], recipe=recipe, licence=licence)
+    return Dataset.open(path)

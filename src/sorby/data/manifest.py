@@ -1,0 +1,84 @@
+"""A patch of a dataset, and the tables that list all of them."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from sorby.conditions import ConditionSpace
+
+CONDITION_PREFIX = "condition:"
+Split = Literal["train", "held-out"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """One picture of a dataset and where it came from."""
+
+    file: str  # name inside the dataset
+    parent: str  # the micrograph it was cut from
+    group: str = ""  # parents with overlapping fields of view share a group; empty where there are none
+    specimen: str = ""
+    x_px: float = 0.0  # box in the parent's own pixels, fractions included
+    y_px: float = 0.0
+    width_px: float = 0.0
+    height_px: float = 0.0
+    pixel_size_um: float | None = None  # of this picture, after resampling; None where unknown
+    split: Split = "train"
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    sha256: str = ""  # of the pixels, see `pixel_hash`; empty in datasets of other tools
+
+
+PLAIN = tuple(f.name for f in fields(Patch) if f.name != "conditions")
+
+
+def write_manifest(patches: Sequence[Patch], space: ConditionSpace) -> str:
+    """manifest.csv: the fields of `Patch`, then one column a condition."""
+    buffer = io.StringIO()
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow([*PLAIN, *(CONDITION_PREFIX + name for name in space.names)])
+    for patch in patches:
+        cells = (_cell(getattr(patch, name)) for name in PLAIN)
+        table.writerow([*cells, *(patch.conditions[name] for name in space.names)])
+    return buffer.getvalue()
+
+
+def read_manifest(text: str) -> tuple[Patch, ...]:
+    """The patches of manifest.csv. Raises `KeyError`, `TypeError` or `ValueError` where it is damaged."""
+    return tuple(_patch(row) for row in csv.DictReader(io.StringIO(text)))
+
+
+def stylegan_labels(patches: Sequence[Patch], space: ConditionSpace) -> str:
+    """dataset.json: an integer for a single class condition, a list of floats otherwise, null without conditions."""
+    if not space.conditions:
+        return json.dumps({"labels": None})
+    if len(space.conditions) == 1 and space.conditions[0].kind == "class":
+        only = space.conditions[0]
+        return json.dumps({"labels": [[p.file, only.classes.index(p.conditions[only.name])] for p in patches]})
+    return json.dumps({"labels": [[p.file, [round(float(v), 6) for v in space.encode(p.conditions)]] for p in patches]})
+
+
+def _patch(row: Mapping[str, str]) -> Patch:
+    start = len(CONDITION_PREFIX)
+    return Patch(
+        file=row["file"],
+        parent=row["parent"],
+        group=row["group"],
+        specimen=row["specimen"],
+        x_px=float(row["x_px"]),
+        y_px=float(row["y_px"]),
+        width_px=float(row["width_px"]),
+        height_px=float(row["height_px"]),
+        pixel_size_um=float(row["pixel_size_um"]) if row["pixel_size_um"] else None,
+        split="train" if row["split"] == "train" else "held-out",
+        conditions={name[start:]: value for name, value in row.items() if name.startswith(CONDITION_PREFIX)},
+        sha256=row["sha256"],
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

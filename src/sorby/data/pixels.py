@@ -1,0 +1,53 @@
+"""Pictures of a dataset as PNG bytes, and their identity."""
+
+import hashlib
+import io
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from sorby.errors import DataError
+
+CHANNELS = {"L": 1, "RGB": 3}
+
+
+def pixel_hash(picture: UInt8[np.ndarray, "c h w"]) -> str:
+    """sha256 of shape and pixels, so that it does not depend on how a PNG was compressed."""
+    digest = hashlib.sha256(np.array(picture.shape, dtype="<i8").tobytes())
+    digest.update(picture.tobytes())
+    return digest.hexdigest()
+
+
+def encode(picture: UInt8[np.ndarray, "c h w"]) -> bytes:
+    """PNG of a grey or RGB picture."""
+    buffer = io.BytesIO()
+    pixels = picture[0] if len(picture) == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0))
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def decode(png: bytes, *, name: str) -> UInt8[np.ndarray, "c h w"]:
+    """Pixels of an 8-bit grey or RGB PNG. Raises `DataError` naming `name` for anything else."""
+    image = _open(png, name)
+    try:
+        pixels = np.asarray(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{name} is not a readable PNG ({error}): prepare the dataset again.") from error
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def shape_of(png: bytes, *, name: str) -> tuple[int, int, int]:
+    """Channels, height and width of an 8-bit grey or RGB PNG, from its header alone. Raises like `decode`."""
+    image = _open(png, name)
+    return CHANNELS[image.mode], image.height, image.width
+
+
+def _open(png: bytes, name: str) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(png), formats=["PNG"])
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{name} is not a readable PNG ({error}): prepare the dataset again.") from error
+    if image.mode not in CHANNELS:
+        raise DataError(f"{name} has mode {image.mode}, expected 8-bit grey or RGB: run sorby prepare on the pictures.")
+    return image

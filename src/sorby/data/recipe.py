@@ -1,0 +1,155 @@
+"""Every setting of `sorby prepare`, once. A dataset records its recipe in dataset.toml."""
+
+import math
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from sorby.conditions import parse_column
+from sorby.errors import ConfigError
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Limits(_Settings):
+    """What a micrograph may measure before it is rejected; `sorby.data.quality` says how each is measured."""
+
+    grey_levels: float = Field(8, ge=0)
+    """Blank: fewer grey levels (of 256) than this between the 1st and the 99th percentile."""
+    correlation: float = Field(0.1, ge=-1, le=1)
+    """Blank: neighbouring pixels correlate less than this, so that there is nothing but noise."""
+    sharpness: float = Field(0.015, ge=0)
+    """Blurred: the share of the contrast that is finer than about 8 px is less than this."""
+    saturated: float = Field(0.5, ge=0, le=1)
+    """Saturated: a larger share of the pixels than this is pure black or pure white."""
+    crack: float = Field(0.5, ge=0)
+    """Cracked: a dark, thin, unbranched line is longer than this share of the shorter side; 0 looks for none."""
+    near_duplicate: float = Field(0.95, ge=0)
+    """Near-duplicate: details of about 1/32 of the frame correlate more than this with an earlier image; 0 looks for none."""
+
+
+class Recipe(_Settings):
+    """How micrographs become a dataset."""
+
+    info_bar: str = "auto"
+    """Info bar to remove: auto finds it, none leaves the frame as it is, a number is that many rows at the bottom."""
+    grey_range: str = "image"
+    """Grey values that become black and white where data have more than 8 bits: image takes the 0.1 and 99.9
+    percentiles of each image, LOW:HIGH the same two values for all. 8-bit data stay as they are."""
+    median: int = Field(0, ge=0, le=31)
+    """Side in px of the median filter, odd; 0 for none."""
+    match: bool = False
+    """Match the histogram of every image to that of the reference."""
+    reference: str | None = None
+    """Name of the reference image, or a file that is not among the sources; by default the best by `reference_scores`."""
+    cut: Literal["centre", "patches"] = "patches"
+    """One square from the middle of each image, or a grid of squares over it."""
+    size: int = Field(64, ge=8, le=4096)
+    """Side of the squares in px."""
+    stride: int | None = Field(None, ge=1)
+    """Distance between patches in px; by default their size, so that they touch and do not overlap."""
+    scale: float | None = Field(None, gt=0, le=1)
+    """Shrink every image by this factor."""
+    um_per_px: float | None = Field(None, gt=0)
+    """Bring every image to this pixel size in µm; needs pixel sizes."""
+    max_upsample: float = Field(1.25, ge=1)
+    """Reject an image that would have to be enlarged by more than this for um_per_px."""
+    pixel_size_um: float | None = Field(None, gt=0)
+    """Pixel size of every source image in µm, in place of what the files say."""
+    pixel_size_column: str | None = None
+    """Column of the labels with the pixel size in µm; where filled, it goes before all else."""
+    conditions: tuple[str, ...] = ()
+    """Columns of the labels that are conditions, each NAME, NAME:UNIT or NAME:UNIT:KIND (linear, log or class)."""
+    group: str | None = None
+    """Column of the labels; images of one group, such as overlapping fields of view, stay on one side of the split."""
+    specimen: str | None = None
+    """Column of the labels that names the specimen."""
+    only: tuple[str, ...] = ()
+    """Take only images whose row has COLUMN=VALUE; values of one column are alternatives, columns must all agree."""
+    allow_missing: bool = False
+    """Let the labels name images that are not there."""
+    held_out: float = Field(0.1, ge=0, lt=1)
+    """Share of the micrographs that is held out, by group."""
+    seed: int = Field(0, ge=0)
+    """The split follows from it."""
+    limits: Limits = Limits()
+    """When an image is rejected."""
+    keep: tuple[str, ...] = ()
+    """Images kept whatever they measure."""
+    reject: tuple[str, ...] = ()
+    """Images left out whatever they measure."""
+
+    @field_validator("median")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value and value % 2 == 0:
+            raise ValueError(f"is {value}, expected an odd number or 0")
+        return value
+
+    @field_validator("info_bar")
+    @classmethod
+    def _known_bar(cls, value: str) -> str:
+        if value not in ("auto", "none") and not value.isdigit():
+            raise ValueError(f"is {value!r}, expected auto, none or a number of rows")
+        return value
+
+    @field_validator("grey_range")
+    @classmethod
+    def _known_range(cls, value: str) -> str:
+        low, _, high = value.partition(":")
+        if value != "image" and not (low.isdigit() and high.isdigit() and int(low) < int(high)):
+            raise ValueError(f"is {value!r}, expected image or LOW:HIGH, such as 0:4095")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.scale is not None and self.um_per_px is not None:
+            raise ValueError("scale and um_per_px are both given, expected one of them")
+        if self.cut == "centre" and self.stride is not None:
+            raise ValueError("stride is for patches; a centre crop is one square an image")
+        for column in self.conditions:
+            parse_column(column)
+        for choice in self.only:
+            if "=" not in choice:
+                raise ValueError(f"only is {choice!r}, expected COLUMN=VALUE")
+        return self
+
+    @property
+    def step(self) -> int:
+        """Distance between patches in px."""
+        return self.stride or self.size
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the labels must have."""
+        named = (self.group, self.specimen, self.pixel_size_column, *(choice.split("=")[0] for choice in self.only))
+        return tuple(column for column in (*(parse_column(c)[0] for c in self.conditions), *named) if column)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    # Lambard, Yamazaki & Demura 2023, Methods: median filter, histogram matching, centre crop.
+    "paper-a": {"median": 3, "match": True, "cut": "centre", "size": 512},
+    # Jain et al. 2024, A.4: cracks out, uniform contrast, patches of one length scale. Its um_per_px is not stated.
+    "paper-b": {"match": True, "cut": "patches", "size": 128},
+}
+"""Named recipes, as changes to the defaults."""
+
+
+def make_recipe(preset: str = "plain", **changes: Any) -> Recipe:
+    """A preset with changes. Raises `ConfigError` naming the setting that does not fit."""
+    if preset not in PRESETS:
+        raise ConfigError(f"Recipe {preset!r} is unknown: choose {', '.join(PRESETS)}.")
+    try:
+        return Recipe(**{**PRESETS[preset], **changes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{name} {first['msg'].removeprefix('Value error, ')}.".strip()) from None
+
+
+def check_finite(value: float) -> bool:
+    """Whether a length can be used."""
+    return math.isfinite(value) and value > 0

@@ -1,0 +1,233 @@
+"""From the bytes of an image file to grey values and what the file says beside them.
+
+Sizes are checked against the header before anything is decoded, and nothing but `DataError` leaves this file.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import tifffile
+from jaxtyping import Shaped, UInt8, UInt16
+from PIL import Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+
+from sorby.errors import DataError
+from sorby.vendors import Header
+
+MAX_PIXELS = 2**28
+"""A header that declares more is refused before memory is taken: 16,384 x 16,384 is the largest square."""
+
+HEADER_TAGS = (270, 282, 296, 305, 34118, 34680, 34682, 50839)
+"""TIFF tags that `vendors` looks at: description, resolution and its unit, software, Zeiss, FEI (2), ImageJ."""
+
+Grey = UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
+Decoded = tuple[Grey, Header, dict[str, str]]
+
+# tifffile reports each oddity of a tag; what matters to a user is raised as a DataError.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+
+class _RefusedError(Exception):
+    """Why an image is not taken, without the name of its file."""
+
+
+def decode(data: bytes, *, name: str, sidecar: str | None = None) -> Decoded:
+    """Grey values, header and notes of an image file. Raises `DataError` naming `name` where that cannot be."""
+    read = _reader(data)
+    if read is None:
+        raise DataError(f"{name} is {_guess(data)}: expected a TIFF, PNG, JPEG or BMP image; export it again.")
+    try:
+        return read(data, sidecar)
+    except _RefusedError as reason:
+        raise DataError(f"{name} {reason}") from None
+    # Decoders meet damaged bytes in ways of their own: struct, zlib, index and many other errors.
+    except Exception as error:
+        what = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DataError(
+            f"{name} is damaged or cut short ({what}): expected a whole image; copy it again from the microscope."
+        ) from error
+
+
+def _reader(data: bytes) -> Callable[[bytes, str | None], Decoded] | None:
+    """By the first bytes, since a suffix can be wrong."""
+    table = {
+        b"II*\0": _tiff, b"MM\0*": _tiff, b"II+\0": _tiff, b"MM\0+": _tiff,
+        b"\x89PNG\r\n\x1a\n": _png, b"\xff\xd8\xff": _jpeg, b"BM": _bmp,
+    }  # fmt: skip
+    return next((read for magic, read in table.items() if data.startswith(magic)), None)
+
+
+def _guess(data: bytes) -> str:
+    if not data:
+        return "empty (0 bytes)"
+    is_text = all(byte >= 32 or byte in b"\t\r\n" for byte in data[:64])
+    return f"{'text' if is_text else 'no known image'} (starts with {data[:12]!r})"
+
+
+def _check_size(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise _RefusedError(f"declares {width} x {height} pixels: expected at least 1 x 1; export it again.")
+    if width * height > MAX_PIXELS:
+        raise _RefusedError(
+            f"declares {width} x {height} pixels, expected at most {MAX_PIXELS} in all: cut it into smaller images."
+        )
+
+
+# ---- TIFF
+
+
+def _tiff(data: bytes, sidecar: str | None) -> Decoded:
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        page = _first_full_page(file.pages)
+        _check_page(page, len(data))
+        notes = {"bits": str(page.bitspersample)}
+        if len(file.pages) > 1:
+            notes["pages"] = f"{len(file.pages)}, only the first of full resolution is used"
+        grey = _page_to_grey(page, notes)
+        tags = {code: page.tags[code].value for code in HEADER_TAGS if code in page.tags}
+        return grey, Header(page.imagewidth, tags, {}, _tiff_dpi(tags), sidecar), notes
+
+
+def _first_full_page(pages: Any) -> Any:
+    """The first page that is not marked as a reduced copy of another (bit 0 of NewSubfileType)."""
+    return next((page for page in pages if not page.tags.valueof(254, 0) & 1), pages[0])
+
+
+def _check_page(page: Any, file_bytes: int) -> None:
+    _check_size(page.imagewidth, page.imagelength)
+    if page.imagedepth != 1 or page.samplesperpixel > 4 or math.prod(page.chunks) > 4 * MAX_PIXELS:
+        raise _RefusedError("is a TIFF of volumes or many channels: expected one grey or RGB image; save it so.")
+    if page.sampleformat != 1 or page.bitspersample > 16:
+        kind = {2: "signed", 3: "float"}.get(page.sampleformat, "unsigned")
+        raise _RefusedError(
+            f"has {page.bitspersample}-bit {kind} pixels: expected unsigned 8 or 16 bits; save it as 8-bit or 16-bit."
+        )
+    ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    complete = ends and min(page.dataoffsets) > 0 and min(page.databytecounts) > 0 and max(ends) <= file_bytes
+    if not complete or (page.compression == 1 and sum(page.databytecounts) < _raw_bytes(page)):
+        raise _RefusedError("has pixels missing from the file: expected a whole image; copy it again.")
+
+
+def _raw_bytes(page: Any) -> int:
+    """Least number of bytes of an uncompressed page, with rows padded to whole bytes."""
+    return page.imagelength * ((page.imagewidth * page.samplesperpixel * page.bitspersample + 7) // 8)
+
+
+def _page_to_grey(page: Any, notes: dict[str, str]) -> Grey:
+    photometric = int(page.photometric)
+    pixels = page.asarray()
+    if page.axes.startswith("S"):
+        pixels = np.moveaxis(pixels, 0, -1)
+    pixels = pixels.reshape(page.imagelength, page.imagewidth, -1)
+    if photometric == 3:
+        return _grey_of_palette(pixels[..., 0], page.colormap.T, notes)
+    if photometric in (0, 1):
+        return _grey_of_channels(_full_range(pixels, page.bitspersample, invert=photometric == 0), notes)
+    if photometric == 2 or (photometric == 6 and page.compression == 7):
+        return _grey_of_channels(pixels, notes)
+    raise _RefusedError(
+        f"has the colour space {page.photometric.name}: expected grey, RGB or palette; save it as grey."
+    )
+
+
+def _full_range(pixels: Shaped[np.ndarray, "h w c"], bits: int, *, invert: bool) -> Shaped[np.ndarray, "h w c"]:
+    """Invert where zero is white, and stretch fewer than 8 bits to 0..255, as PNG does."""
+    top = 2**bits - 1
+    pixels = pixels.astype(np.uint16 if bits > 8 else np.uint8, copy=False)
+    pixels = top - pixels if invert else pixels
+    return pixels if bits >= 8 else pixels * np.uint8(255 // top)
+
+
+def _tiff_dpi(tags: dict[int, Any]) -> float | None:
+    per_inch = {2: 1.0, 3: 2.54}.get(tags.get(296, 2))
+    numerator, denominator = tags.get(282, (0, 0))
+    return per_inch * numerator / denominator if per_inch and denominator else None
+
+
+# ---- PNG, JPEG, BMP
+
+
+def _png(data: bytes, sidecar: str | None) -> Decoded:
+    if b"acTL" in data[: max(data.find(b"IDAT"), 0)]:
+        raise _RefusedError("is an animated PNG: expected one image; save one frame as PNG.")
+    return _with_pillow(PngImageFile, data, sidecar)
+
+
+def _jpeg(data: bytes, sidecar: str | None) -> Decoded:
+    return _with_pillow(JpegImageFile, data, sidecar)
+
+
+def _bmp(data: bytes, sidecar: str | None) -> Decoded:
+    return _with_pillow(BmpImageFile, data, sidecar)
+
+
+def _with_pillow(plugin: type[ImageFile.ImageFile], data: bytes, sidecar: str | None) -> Decoded:
+    # The plugin itself, not Image.open, whose own size limit warns on the way to ours.
+    with plugin(BytesIO(data)) as image:
+        _check_size(*image.size)
+        has_16_bits = plugin is PngImageFile and data[24] == 16
+        notes = {"bits": "16" if has_16_bits else "1" if image.mode == "1" else "8"}
+        # Pillow would cut 16-bit colours to 8 bits.
+        grey = _grey_of_channels(_channels(imagecodecs.png_decode(data)), notes) if has_16_bits else _grey(image, notes)
+        text = {key: str(value) for key, value in image.info.items() if isinstance(key, str) and isinstance(value, str)}
+        dpi = image.info.get("dpi")
+        return grey, Header(image.width, {}, text, float(dpi[0]) if dpi else None, sidecar), notes
+
+
+def _grey(image: Image.Image, notes: dict[str, str]) -> Grey:
+    if image.mode == "P":
+        palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        return _grey_of_palette(np.asarray(image), palette, notes)
+    if image.mode == "1":
+        return np.asarray(image.convert("L"))
+    if image.mode in ("L", "LA", "RGB", "RGBA"):
+        return _grey_of_channels(_channels(np.asarray(image)), notes)
+    if image.mode in ("CMYK", "YCbCr"):
+        return _grey_of_channels(np.asarray(image.convert("RGB")), notes)
+    raise _RefusedError(f"has pixels of the kind {image.mode!r}: expected 8 or 16 bits; save it as grey.")
+
+
+# ---- colours to grey
+
+
+def _channels(pixels: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "h w c"]:
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _grey_of_channels(pixels: Shaped[np.ndarray, "h w c"], notes: dict[str, str]) -> Grey:
+    """Grey of 1 to 4 channels: grey, grey and alpha, RGB, RGB and alpha."""
+    if pixels.shape[2] in (2, 4):
+        opaque = (pixels[..., -1] == np.iinfo(pixels.dtype).max).all()
+        notes["alpha"] = "opaque, dropped" if opaque else "not opaque everywhere, ignored"
+        pixels = pixels[..., :-1]
+    if pixels.shape[2] == 1:
+        return np.ascontiguousarray(pixels[..., 0])
+    is_grey = all((pixels[..., 0] == pixels[..., channel]).all() for channel in (1, 2))
+    notes["colour"] = "RGB, channels equal" if is_grey else "RGB, turned into ITU-R 601 luma"
+    return np.ascontiguousarray(pixels[..., 0]) if is_grey else _luma(pixels)
+
+
+def _grey_of_palette(
+    indices: Shaped[np.ndarray, "h w"], palette: Shaped[np.ndarray, "n 3"], notes: dict[str, str]
+) -> Grey:
+    """Grey of a palette image; a grey palette is applied exactly, a 16-bit one of 8-bit values as 8 bits."""
+    for step in (257, 256):
+        if palette.dtype == np.uint16 and not (palette % step).any():
+            palette = (palette // step).astype(np.uint8)
+    used = palette[np.unique(indices)]
+    is_grey = (used == used[:, :1]).all()
+    notes["colour"] = "grey palette, applied" if is_grey else "palette, turned into ITU-R 601 luma"
+    return _luma(palette[:, None])[:, 0][indices]
+
+
+def _luma(pixels: Shaped[np.ndarray, "h w 3"]) -> Grey:
+    """ITU-R BT.601 luma in whole numbers, so that equal channels give exactly that channel."""
+    weighted = pixels.astype(np.uint32) @ np.array([299, 587, 114], np.uint32)
+    return ((weighted + 500) // 1000).astype(pixels.dtype)

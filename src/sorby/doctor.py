@@ -1,0 +1,156 @@
+"""What this machine offers: devices, precision, weights, disk; what would be slow here, and why."""
+
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+
+from sorby.errors import WeightsError
+from sorby.metrics.features import FEATURE_NETWORKS
+from sorby.metrics.weights import WeightsFile, find_weights
+
+MIN_PYTHON, MIN_TORCH = (3, 11), (2, 6)
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    topic: str
+    status: Literal["ok", "warn", "fail"]
+    """All well; works, but slowly or not fully; broken."""
+    text: str
+
+
+def examine(folder: Path) -> Iterator[Finding]:
+    """Everything there is to say, one finding at a time; `folder` is where the disk is looked at."""
+    yield of_python(sys.version_info[:3])
+    yield of_torch(torch.__version__)
+    accelerators = find_accelerators()
+    yield of_devices(accelerators)
+    for device in ("cpu", *accelerators):
+        yield of_arithmetic(device, convolution_error(device))
+    if not accelerators:
+        yield of_precision(*(convolution_seconds(dtype) for dtype in (torch.float32, torch.bfloat16)))
+    yield of_threads(torch.get_num_threads(), usable_cores(), load=os.getloadavg()[0])
+    for name, recipe in FEATURE_NETWORKS.items():
+        yield of_weights(name, recipe.weights)
+    yield of_disk(shutil.disk_usage(folder).free, folder)
+
+
+def of_python(found: Sequence[int]) -> Finding:
+    """Whether Python is new enough."""
+    text = f"{'.'.join(map(str, found))} on {platform.system()} {platform.machine()}, Sorby {version('sorby')}"
+    return Finding("python", "ok" if tuple(found) >= MIN_PYTHON else "fail", text)
+
+
+def of_torch(found: str) -> Finding:
+    """Whether torch is new enough."""
+    if tuple(int(part) for part in found.split(".")[:2]) >= MIN_TORCH:
+        return Finding("torch", "ok", found)
+    return Finding("torch", "fail", f"{found}, expected at least {MIN_TORCH[0]}.{MIN_TORCH[1]}: run make install again")
+
+
+def find_accelerators() -> list[str]:
+    """Names of the devices other than the processor, such as `cuda:0` or `mps:0`."""
+    if not torch.accelerator.is_available():
+        return []
+    kind = torch.accelerator.current_accelerator()
+    return [f"{kind}:{index}" for index in range(torch.accelerator.device_count())]
+
+
+def of_devices(accelerators: Sequence[str]) -> Finding:
+    """What the networks can run on."""
+    if accelerators:
+        return Finding("devices", "ok", ", ".join(f"{device} ({_describe(device)})" for device in accelerators))
+    text = "processor only: 32 and 64 px train in minutes to hours, 128 px over night; 256 px and more need a GPU"
+    return Finding("devices", "warn", text)
+
+
+def _describe(device: str) -> str:
+    if not device.startswith("cuda"):
+        return "no further details"
+    properties = torch.cuda.get_device_properties(device)
+    return f"{properties.name}, {properties.total_memory / GIB:.0f} GiB"
+
+
+def convolution_error(device: str) -> float:
+    """Largest difference of a small convolution on `device` from the same in double precision on the processor."""
+    rng = torch.Generator().manual_seed(0)
+    images, weight = torch.randn(2, 8, 16, 16, generator=rng), torch.randn(8, 8, 3, 3, generator=rng)
+    exact = F.conv2d(images.double(), weight.double())
+    return float((F.conv2d(images.to(device), weight.to(device)).cpu().double() - exact).abs().max())
+
+
+def of_arithmetic(device: str, error: float) -> Finding:
+    """Whether a convolution comes out right; TF32 keeps three digits of values around 10."""
+    if error < 0.1:
+        return Finding(device, "ok", "a test convolution is right")
+    return Finding(device, "fail", f"a test convolution is off by {error:.2g}: update the driver or torch")
+
+
+def convolution_seconds(dtype: torch.dtype, *, repeats: int = 8) -> float:
+    """Best time of a convolution as in the 64 px networks, on the processor."""
+    images = torch.randn(8, 32, 64, 64).to(dtype=dtype, memory_format=torch.channels_last)
+    weight = torch.randn(32, 32, 3, 3).to(dtype=dtype, memory_format=torch.channels_last)
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(repeats):
+            start = time.perf_counter()
+            F.conv2d(images, weight, padding=1)
+            seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def of_precision(float32_seconds: float, bfloat16_seconds: float) -> Finding:
+    """Whether bfloat16, which the laptop presets use, pays on this processor."""
+    ratio = float32_seconds / bfloat16_seconds
+    measured = f"bfloat16 is {ratio:.1f} times as fast as float32"
+    if ratio >= 1:
+        return Finding("precision", "ok", f"{measured}: the laptop presets use it")
+    return Finding("precision", "warn", f"{measured}, the processor only imitates it: train with --precision float32")
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def of_threads(threads: int, cores: int, *, load: float) -> Finding:
+    """Whether torch uses the cores, and whether others do."""
+    text = f"{threads} for {cores} core{'s' if cores > 1 else ''}"
+    if load > cores / 2 and load >= 1:
+        text += f", which are busy already (load {load:.1f}): two trainings at once run several times slower each"
+        return Finding("threads", "warn", text)
+    if threads > cores:
+        return Finding("threads", "warn", f"{text}: set OMP_NUM_THREADS={cores}")
+    if threads < cores / 2:  # torch takes one per physical core, which may be half of them
+        return Finding("threads", "warn", f"{text}: unset OMP_NUM_THREADS, or train with --threads {cores}")
+    return Finding("threads", "ok", text)
+
+
+def of_weights(name: str, file: WeightsFile) -> Finding:
+    """Whether the weights of a feature network are here, and are the right ones."""
+    try:
+        path, _ = find_weights(file)
+        return Finding(name, "ok", str(path))
+    except WeightsError as error:
+        return Finding(name, "warn", str(error))
+
+
+def of_disk(free_bytes: int, folder: Path) -> Finding:
+    """Whether there is room for a dataset and a run."""
+    text = f"{free_bytes / GIB:.1f} GiB free at {folder.resolve()}"
+    if free_bytes >= 5 * GIB:
+        return Finding("disk", "ok", text)
+    return Finding("disk", "warn" if free_bytes >= GIB / 2 else "fail", f"{text}: a run takes up to a few GiB")

@@ -1,0 +1,43 @@
+"""Pictures of a generator as files: each carries its scale and says that it is synthetic."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from sorby.generator import Condition, Generator
+from sorby.micrograph import write_micrograph
+from sorby.training.tick import tile
+
+BATCH = 32
+
+
+def draw(
+    generator: Generator,
+    seeds: Sequence[int],
+    out: Path,
+    *,
+    truncation: float = 1.0,
+    condition: Condition | None = None,
+    suffix: Literal[".tif", ".png"] = ".tif",
+) -> Iterator[Path]:
+    """Write `seed0000.tif` and so on into `out`, giving each path when it is there.
+
+    Colours are averaged to grey. Raises `ConfigError` for a condition that the generator does not know, before anything
+    is written.
+    """
+    name = generator.hash
+    for start in range(0, len(seeds), BATCH):
+        batch = seeds[start : start + BATCH]
+        pictures = generator.images(batch, truncation=truncation, condition=condition)
+        for seed, picture in zip(batch, pictures, strict=True):
+            asked = generator.condition_of(seed) if condition is None else condition
+            path = out / f"seed{seed:04d}{suffix}"
+            about = {
+                "synthetic": "true",
+                "generator": name,
+                "seed": str(seed),
+                "truncation": f"{truncation:g}",
+                **{f"condition {key}": str(value) for key, value in asked.items()},
+            }
+            write_micrograph(path, tile(picture[None]), pixel_size_um=generator.card.pixel_size_um, description=about)
+            yield path

@@ -1,0 +1,230 @@
+"""What a user holds: a trained generator and its card, in a folder without pickles.
+
+model.safetensors   weights
+config.json         the card
+README.md           the card in words
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from sorby.atomic import new_folder, recover_folder, write_bytes, write_text
+from sorby.conditions import ConditionSpace
+from sorby.config import NetworkConfig
+from sorby.errors import ConfigError, WeightsError
+from sorby.models.place import place
+from sorby.models.stylegan2 import GeneratorNetwork
+from sorby.seeds import rng_for
+
+FORMAT = 1
+CONDITION_SAMPLES = 1024
+
+Condition = Mapping[str, str | float]
+
+
+class GeneratorCard(BaseModel):
+    """All that has to be known of a generator to use it and to believe it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    """Version of this file."""
+    network: NetworkConfig
+    """Shape of the network."""
+    pixel_size_um: float | None = None
+    """Micrometres a pixel of its pictures; None where the data had none, or several."""
+    space: ConditionSpace = ConditionSpace()
+    """The conditions it was trained with."""
+    seen_conditions: tuple[dict[str, str | float], ...] = ()
+    """Combinations of conditions in the training data, distinct, in the order of the data."""
+    images_seen: int = 0
+    """Real images shown in training."""
+    data: dict[str, Any] = {}
+    """The training data: name, hash, numbers of patches and parents, licence."""
+    training: dict[str, Any] = {}
+    """How it was trained: preset, seed, augmentation."""
+    scores: dict[str, float] = {}
+    """Quick scores at the moment of saving."""
+    sorby_version: str = ""
+    """Version of Sorby that wrote it."""
+
+    @property
+    def size(self) -> int:
+        """Height and width in px."""
+        return self.network.size
+
+
+class Generator:
+    """Draws micrographs: `Generator.load(path).images(range(16))`."""
+
+    def __init__(
+        self,
+        network: GeneratorNetwork,
+        card: GeneratorCard,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.network = place(network, device).eval()
+        self.card = card
+        self.device = torch.device(device)
+        self.dtype = dtype
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: torch.device | str = "cpu") -> "Generator":
+        """Open a generator folder, or the best generator of a run folder.
+
+        Raises `WeightsError` where `path` holds neither, or weights that are damaged or do not fit the card.
+        """
+        folder = _generator_folder(Path(path))
+        try:
+            card = GeneratorCard.model_validate_json((folder / "config.json").read_text())
+            tensors = load_tensors((folder / "model.safetensors").read_bytes())
+        except (OSError, ValidationError, UnicodeDecodeError, SafetensorError) as error:
+            reason = str(error).splitlines()[0]
+            raise WeightsError(
+                f"{folder} cannot be read as a generator ({reason}): copy the whole folder again."
+            ) from None
+        if card.format > FORMAT:
+            raise WeightsError(f"{folder} has format {card.format}, this Sorby reads up to {FORMAT}: update Sorby.")
+        network = GeneratorNetwork(card.network)
+        _fill(network, tensors, folder)
+        return cls(network, card, device=device)
+
+    def save(self, path: str | Path) -> None:
+        """Write the generator folder in one step, replacing what was there."""
+        with new_folder(Path(path)) as folder:
+            write_bytes(folder / "model.safetensors", save_tensors(self._tensors()))
+            write_text(folder / "config.json", self.card.model_dump_json(indent=2) + "\n")
+            write_text(folder / "README.md", describe(self.card))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the weights and the shape of the network: names this generator."""
+        digest = hashlib.sha256(self.card.network.model_dump_json().encode())
+        digest.update(save_tensors(self._tensors()))
+        return digest.hexdigest()
+
+    def images(
+        self,
+        seeds: Sequence[int],
+        *,
+        truncation: float = 1.0,
+        condition: Condition | None = None,
+        batch_size: int = 32,
+    ) -> UInt8[np.ndarray, "n c h w"]:
+        """One picture a seed; a picture depends on its own seed only, up to rounding.
+
+        `truncation` in 0..1 pulls w towards its mean: fewer kinds of picture, fewer failures (Karras et al. 2019).
+        Without a `condition` a conditional generator draws one of those in its data, by the seed.
+        Raises `ConfigError` for a condition it was not trained with.
+        """
+        if not 0 <= truncation <= 1:
+            raise ConfigError(f"Truncation is {truncation}, expected 0 to 1.")
+        parts = [
+            self._draw(list(seeds[start : start + batch_size]), truncation, condition)
+            for start in range(0, len(seeds), batch_size)
+        ]
+        network = self.card.network
+        empty = np.zeros((0, network.channels, network.size, network.size), np.uint8)
+        return np.concatenate(parts) if parts else empty
+
+    def condition_of(self, seed: int) -> Condition:
+        """The condition that a conditional generator draws for a seed when none is asked for."""
+        seen = self.card.seen_conditions
+        if not seen:
+            return {}
+        return seen[int(torch.randint(len(seen), (1,), generator=rng_for(seed, "condition")))]
+
+    @torch.inference_mode()
+    def _draw(self, seeds: list[int], truncation: float, condition: Condition | None) -> UInt8[np.ndarray, "n c h w"]:
+        rngs = [rng_for(seed, "picture") for seed in seeds]
+        z = torch.cat([torch.randn(1, self.network.z_dim, generator=rng) for rng in rngs]).to(self.device)
+        layers = zip(*(self.network.synthesis.draw_noise(1, rng=rng) for rng in rngs), strict=True)
+        noise = [torch.cat(layer).to(self.device) for layer in layers]
+        asked = [self.condition_of(seed) if condition is None else condition for seed in seeds]
+        encoded = torch.from_numpy(np.stack([self.card.space.encode(values) for values in asked])).to(self.device)
+        ws = self.network.styles(z, encoded)
+        if truncation < 1:
+            mean = self._mean_w(encoded)[:, None]
+            ws = mean + truncation * (ws - mean)
+        return to_grey_values(self.network.synthesis(ws, noise, dtype=self.dtype))
+
+    def _mean_w(self, encoded: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+        """Centre of truncation: the mean of w, at the condition where there is one."""
+        if not encoded.shape[1]:
+            return self.network.w_mean.expand(len(encoded), -1)
+        z = torch.randn(CONDITION_SAMPLES, self.network.z_dim, generator=rng_for(0, "mean w")).to(self.device)
+        distinct, which = encoded.unique(dim=0, return_inverse=True)
+        means = [self.network.mapping(z, row.expand(len(z), -1)).mean(0) for row in distinct]
+        return torch.stack(means)[which]
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+
+
+def to_grey_values(images: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n c h w"]:
+    """[-1, 1] to grey values 0 to 255; what lies outside is clipped."""
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+
+
+def from_grey_values(images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Grey values 0 to 255 to [-1, 1]."""
+    return images.float() / 127.5 - 1
+
+
+def describe(card: GeneratorCard) -> str:
+    """The card in words, as Markdown."""
+    scale = "not known" if card.pixel_size_um is None else f"{card.pixel_size_um:g} µm a pixel"
+    lines = [
+        "# A Sorby generator",
+        "",
+        "Pictures drawn by this generator are synthetic. They are not evidence of a microstructure that was observed.",
+        "",
+        f"- Picture: {card.size} x {card.size} px, {card.network.channels} channel(s), scale {scale}",
+        f"- Trained on {card.images_seen / 1000:g} kimg",
+        *(f"- Data, {key}: {value}" for key, value in card.data.items()),
+        *(f"- Training, {key}: {value}" for key, value in card.training.items()),
+        *(f"- Condition: {condition.model_dump_json()}" for condition in card.space.conditions),
+        *(f"- Quick score {key}: {value:.4g}" for key, value in card.scores.items()),
+        f"- Written by Sorby {card.sorby_version}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _generator_folder(path: Path) -> Path:
+    for folder in (path, path / "best", path / "last"):
+        recover_folder(folder)
+        if (folder / "config.json").is_file():
+            return folder
+    raise WeightsError(f"{path} is no generator: expected a folder with model.safetensors and config.json, or a run.")
+
+
+def _fill(network: GeneratorNetwork, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Load `tensors`, naming the first that is missing, unknown, of another shape, or not finite."""
+    expected = network.state_dict()
+    for name in sorted(expected.keys() | tensors.keys()):
+        if name not in expected or name not in tensors:
+            where = "is missing from" if name in expected else "has no place in"
+            raise WeightsError(
+                f"{name} {where} the network of {folder}: weights and config.json do not belong together."
+            )
+        came, wanted = list(tensors[name].shape), list(expected[name].shape)
+        if came != wanted:
+            raise WeightsError(
+                f"{name} in {folder} has shape {came}, expected {wanted}: config.json is of another network."
+            )
+        if not tensors[name].isfinite().all():
+            raise WeightsError(f"{name} in {folder} is not finite: the training had failed; use an earlier generator.")
+    network.load_state_dict(dict(tensors))

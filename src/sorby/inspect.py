@@ -1,0 +1,190 @@
+"""What a thing is, in one screen: a micrograph, a dataset, a generator or a run."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sorby.conditions import ConditionSpace
+from sorby.config import TrainConfig, from_toml, resolve
+from sorby.data.archive import open_archive
+from sorby.data.dataset import Dataset
+from sorby.errors import DataError
+from sorby.generator import Generator, GeneratorCard
+from sorby.micrograph import read_micrograph
+from sorby.sources import IMAGE_SUFFIXES
+from sorby.training.tick import read_log
+
+LOG_LINES = 6
+LOG_COLUMNS = ("kimg", "img_s", "r_t", "p", "loss_G", "loss_D", "r1", "fid", "recall")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A title, facts by name, and perhaps a table."""
+
+    title: str
+    facts: Mapping[str, str]
+    table: Sequence[Mapping[str, str]] = ()
+    """Rows of equal columns."""
+
+
+def summarise(path: Path) -> Summary:
+    """What `path` is and holds. Raises `DataError` where it is nothing that Sorby knows."""
+    if (path / "config.toml").is_file():
+        return of_run(path)
+    if (path / "config.json").is_file():
+        return of_generator(path)
+    if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
+        return of_micrograph(path)
+    if _holds_dataset(path):
+        return of_dataset(path)
+    raise DataError(
+        f"{path} is nothing that can be inspected: expected a micrograph, a dataset of sorby prepare, a generator, "
+        "or a run; of a folder of raw images name one file."
+    )
+
+
+def of_micrograph(path: Path) -> Summary:
+    """Size, scale and provenance of one image; for a generated one, what drew it."""
+    micrograph = read_micrograph(path)
+    grey, um, notes = micrograph.grey, micrograph.pixel_size_um, dict(micrograph.notes)
+    height, width = grey.shape
+    facts = {
+        "size": f"{width} x {height} px, {8 * grey.itemsize} bit",
+        "pixel size": f"{um:g} µm" if um else "not known",
+        "field of view": f"{width * um:.4g} x {height * um:.4g} µm" if um else "not known",
+        "grey values": f"{grey.min()} to {grey.max()}, mean {grey.mean():.0f}",
+    }
+    kind = "Generated picture" if notes.get("synthetic") == "true" else "Micrograph"
+    return Summary(f"{kind} {path}", facts | {name.replace("_", " "): value for name, value in notes.items()})
+
+
+def of_dataset(path: Path) -> Summary:
+    """Patches, where they come from, how they are split, and the recipe."""
+    data = Dataset.open(path)
+    splits, parents = Counter(p.split for p in data.patches), {p.parent: p.split for p in data.patches}
+    halves = Counter(parents.values())
+    facts = {
+        "patches": f"{len(data)} of {data.size} x {data.size} px, {'grey' if data.channels == 1 else 'colour'}",
+        "pixel size": f"{data.pixel_size_um:g} µm" if data.pixel_size_um else _pixel_sizes(data),
+        "split": ", ".join(f"{name} {splits[name]} of {halves[name]} micrographs" for name in splits),
+        "groups": _distinct(patch.group for patch in data.patches),
+        "specimens": _distinct(patch.specimen for patch in data.patches),
+        "conditions": _conditions(data.space),
+        "recipe": _short(data.recipe) or "not known: made by another tool",
+        "hash": data.hash,
+    }
+    return Summary(f"Dataset {path}", facts)
+
+
+def of_generator(path: Path) -> Summary:
+    """The card of a generator, and the number of its weights."""
+    generator = Generator.load(path)
+    parameters = sum(weights.numel() for weights in generator.network.parameters())
+    return Summary(f"Generator {path}", _card(generator.card) | {"weights": f"{parameters:,}", "hash": generator.hash})
+
+
+def of_run(path: Path) -> Summary:
+    """How far a run is, its best score, its last log lines, and the command that goes on with it."""
+    config, log = from_toml((path / "config.toml").read_text()), read_log(path)
+    seen = log[-1]["kimg"] if log else 0.0
+    facts = {
+        "progress": f"{seen:g} of {config.kimg:g} kimg ({min(seen / config.kimg, 1):.0%})",
+        "preset": config.preset,
+    }
+    if log:
+        facts["time so far"] = f"{log[-1]['seconds'] / 60:.1f} min, last at {log[-1]['img_s']:g} images/s"
+    card = _card_in(path / "best") or _card_in(path / "last")
+    if card:
+        facts |= {"best " + name if name == "scores" else name: value for name, value in _card(card).items()}
+    finished = seen >= config.kimg
+    facts["go on with"] = resume_command(path, config, str(card.data.get("name", "DATASET")) if card else "DATASET")
+    if finished:
+        facts["go on with"] += f"  (finished; raise --kimg above {config.kimg:g} for more)"
+    return Summary(f"Run {path}", facts, [_log_row(line) for line in log[-LOG_LINES:]])
+
+
+def resume_command(path: Path, config: TrainConfig, dataset: str) -> str:
+    """The command that gives these settings again."""
+    if not config.preset:
+        return "the same Python call again"
+    before, now = _flat(resolve(config.preset, size=config.network.size)), _flat(config)
+    changed = {name: value for name, value in now.items() if value != before[name] and name not in _FROM_DATA}
+    kimg = f" --kimg {changed.pop('kimg'):g}" if "kimg" in changed else ""
+    sets = "".join(f" --set {name}={_written(value)}" for name, value in changed.items())
+    return f"sorby train {dataset} --out {path} --preset {config.preset}{kimg}{sets}"
+
+
+_FROM_DATA = ("network.channels", "network.condition_dim")
+
+
+def _holds_dataset(path: Path) -> bool:
+    if not (path.is_dir() or path.suffix.lower() == ".zip"):
+        return False
+    return not {"dataset.toml", "dataset.json"}.isdisjoint(open_archive(path).names())
+
+
+def _card_in(folder: Path) -> GeneratorCard | None:
+    return Generator.load(folder).card if (folder / "config.json").is_file() else None
+
+
+def _card(card: GeneratorCard) -> dict[str, str]:
+    return {
+        "draws": f"{card.size} x {card.size} px, {'grey' if card.network.channels == 1 else 'colour'}",
+        "pixel size": f"{card.pixel_size_um:g} µm" if card.pixel_size_um else "not known",
+        "conditions": _conditions(card.space),
+        "trained for": f"{card.images_seen / 1000:g} kimg",
+        "training": _short(card.training),
+        "data": _short(card.data),
+        "scores": _short(card.scores) or "none",
+    }
+
+
+def _conditions(space: ConditionSpace) -> str:
+    return "; ".join(condition.describe() for condition in space.conditions) or "none"
+
+
+def _pixel_sizes(data: Dataset) -> str:
+    known = [patch.pixel_size_um for patch in data.patches if patch.pixel_size_um]
+    if not known:
+        return "not known"
+    unknown = len(data) - len(known)
+    return f"{min(known):g} to {max(known):g} µm" + (f", not known for {unknown} patches" if unknown else "")
+
+
+def _distinct(names: Any) -> str:
+    return str(len({name for name in names if name})) if any(names := list(names)) else "not given"
+
+
+def _short(values: Mapping[str, Any]) -> str:
+    """Nested settings on one line.
+
+    >>> _short({"size": 64, "crack": {"reject": True}})
+    'size 64; crack (reject True)'
+    """
+    return "; ".join(
+        f"{name} ({_short(value)})" if isinstance(value, Mapping) else f"{name} {_number(value)}"
+        for name, value in values.items()
+    )
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _log_row(line: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _number(line[name]) if line.get(name) is not None else "" for name in LOG_COLUMNS}
+
+
+def _flat(config: TrainConfig) -> dict[str, Any]:
+    settings = config.model_dump(exclude={"preset"})
+    return settings | {f"network.{name}": value for name, value in settings.pop("network").items()}
+
+
+def _written(value: Any) -> str:
+    """A setting as `--set` reads it."""
+    if isinstance(value, tuple | list):
+        return ",".join(value) or "none"
+    return "none" if value is None else str(value)

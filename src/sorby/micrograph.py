@@ -1,0 +1,95 @@
+"""A micrograph: grey values exactly as recorded, the size of a pixel, and where both come from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from jaxtyping import UInt8, UInt16
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from sorby.atomic import write_bytes
+from sorby.decode import decode
+from sorby.errors import DataError
+from sorby.sources import ImageFile
+from sorby.vendors import SOFTWARE, read_header
+
+MAX_PNG_RESOLUTION = 2**31 - 1
+"""Pixels per metre that a PNG can state; finer images carry their pixel size in the text chunk alone."""
+
+
+@dataclass(frozen=True)
+class Micrograph:
+    """One grey image. The range of 16-bit data is as recorded: choosing grey levels is `sorby prepare`'s task."""
+
+    grey: UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
+    pixel_size_um: float | None
+    """Side of a pixel in micrometres, or None where no file states it."""
+    source: str
+    """Name as the user knows it: `a.tif` or `batch.zip/a.tif`."""
+    notes: Mapping[str, str]
+    """Provenance: pixel_size_from or why there is none, bits, what was done to colours, instrument, kV, detector."""
+
+
+def read_micrograph(file: ImageFile | Path) -> Micrograph:
+    """Read a TIFF, PNG, JPEG or BMP with 8 or 16 bits.
+
+    Colours with equal channels give that channel exactly, others the ITU-R 601 luma. Pages after the first are
+    passed over. Both are noted. Raises `DataError`, naming the file, for anything else.
+    """
+    if isinstance(file, Path):
+        file = ImageFile.of(file)
+    grey, header, notes = decode(file.read(), name=file.name, sidecar=file.sidecar())
+    pixel_size_um, provenance = read_header(header)
+    return Micrograph(grey, pixel_size_um, file.name, {**provenance, **notes})
+
+
+def write_micrograph(
+    path: Path,
+    grey: UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"],
+    *,
+    pixel_size_um: float | None,
+    description: Mapping[str, str],
+) -> None:
+    """Write a PNG or, by the suffix of `path`, a TIFF that ImageJ opens with the right scale.
+
+    `description` goes into the PNG's text chunks, whose keys are at most 79 Latin-1 characters, or into ImageJ's Info.
+    `read_micrograph` gives back the same grey values, pixel size and description. Equal input gives equal bytes.
+    Raises `DataError` where the suffix is another or the disk is full.
+    """
+    entries = {"Software": SOFTWARE, **description, "width_px": str(grey.shape[1])}
+    if pixel_size_um is not None:
+        entries["pixel_size_um"] = repr(float(pixel_size_um))
+    suffix = path.suffix.lower()
+    if suffix not in (".png", ".tif", ".tiff"):
+        raise DataError(f"{path} cannot be written: expected a name ending in .png, .tif or .tiff.")
+    encode = _png if suffix == ".png" else _tiff
+    write_bytes(path, encode(grey, pixel_size_um, entries))
+
+
+def _png(
+    grey: UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"], pixel_size_um: float | None, entries: Mapping[str, str]
+) -> bytes:
+    text = PngInfo()
+    for key, value in entries.items():
+        text.add_text(key, value)
+    pixels_per_metre = 1e6 / pixel_size_um if pixel_size_um else 0.0
+    # Pillow turns dots per inch back into the whole number of pixels per metre of the pHYs chunk.
+    dpi = (pixels_per_metre * 0.0254,) * 2 if 1 <= pixels_per_metre <= MAX_PNG_RESOLUTION else None
+    file = BytesIO()
+    Image.fromarray(grey).save(file, format="PNG", pnginfo=text, dpi=dpi)
+    return file.getvalue()
+
+
+def _tiff(
+    grey: UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"], pixel_size_um: float | None, entries: Mapping[str, str]
+) -> bytes:
+    metadata = {"Info": json.dumps(entries)} | ({"unit": "um"} if pixel_size_um else {})
+    resolution = (1 / pixel_size_um, 1 / pixel_size_um) if pixel_size_um else None
+    file = BytesIO()
+    tifffile.imwrite(file, grey, imagej=True, software=SOFTWARE, metadata=metadata, resolution=resolution)
+    return file.getvalue()

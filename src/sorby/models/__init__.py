@@ -1,0 +1,1 @@
+"""Networks: StyleGAN2's generator and discriminator, and the layers they are made of."""

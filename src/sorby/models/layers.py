@@ -1,0 +1,147 @@
+"""Layers of the style-based networks (Karras et al. 2018, 2019, 2020a).
+
+Weights are drawn from N(0, 1) and scaled when used, so that every layer learns at the same rate ("equalised learning
+rate"). The gain sqrt(2) that keeps the variance through a leaky ReLU is part of that scale, since the ReLU commutes
+with positive factors: one pass over the activations less. Weights are kept in float32 and used in the precision of the
+input.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sorby.models.resample import conv_down, conv_up, downsample
+
+ACTIVATION_GAIN = math.sqrt(2)
+
+
+def activate(x: Tensor) -> Tensor:
+    """Leaky ReLU of slope 0.2."""
+    return F.leaky_relu(x, 0.2)
+
+
+def normalise(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Scale each row to unit mean square."""
+    return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+
+
+class Linear(nn.Module):
+    """Fully connected layer with equalised learning rate; `lr_multiplier` slows its learning further."""
+
+    def __init__(
+        self, inputs: int, outputs: int, *, gain: float = 1, bias: float = 0, lr_multiplier: float = 1
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((outputs,), bias / lr_multiplier))
+        self.weight_scale = gain * lr_multiplier / math.sqrt(inputs)
+        self.bias_scale = gain * lr_multiplier
+
+    def forward(self, x: Float[Tensor, "n i"]) -> Float[Tensor, "n o"]:
+        return F.linear(x, self.weight * self.weight_scale, self.bias * self.bias_scale)
+
+
+class Conv(nn.Module):
+    """Convolution with equalised learning rate; `down` filters and halves the size."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, gain: float = 1, bias: bool = True, down: bool = False
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.gain = gain
+        self.weight_scale = gain / math.sqrt(inputs * kernel**2)
+        self.down = down
+
+    def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o _ _"]:
+        weight = (self.weight * self.weight_scale).to(x.dtype)
+        bias = None if self.bias is None else (self.bias * self.gain).to(x.dtype)
+        kernel = weight.shape[-1]
+        if self.down and kernel == 3:
+            return conv_down(x, weight, bias)
+        return F.conv2d(downsample(x) if self.down else x, weight, bias, padding=kernel // 2)
+
+
+class ModulatedConv(nn.Module):
+    """Convolution whose input channels are scaled by a style (Karras et al. 2020a, equations 1 and 3).
+
+    Scaling the activations before and after one shared convolution gives the same numbers as
+    one kernel an image, without a grouped convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, demodulate: bool = True, up: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.weight_scale = 1 / math.sqrt(inputs * kernel**2)
+        self.demodulate = demodulate
+        self.up = up
+
+    def forward(
+        self, x: Float[Tensor, "n i h w"], style: Float[Tensor, "n i"]
+    ) -> tuple[Float[Tensor, "n o _ _"], Float[Tensor, "n o 1 1"] | None]:
+        """Convolution of the scaled input, and the factors sigma of equation 3, not yet applied, that demodulate it."""
+        weight = self.weight * self.weight_scale
+        sigma = None
+        if self.demodulate:
+            energy = style.square() @ weight.square().sum((2, 3)).T
+            sigma = (energy + 1e-8).rsqrt()[:, :, None, None]
+        x = x * style[:, :, None, None].to(x.dtype)
+        weight = weight.to(x.dtype)
+        return (conv_up(x, weight) if self.up else F.conv2d(x, weight, padding=weight.shape[-1] // 2)), sigma
+
+
+class StyledConv(nn.Module):
+    """Modulated convolution, noise, bias and activation: one layer of the synthesis network."""
+
+    def __init__(self, inputs: int, outputs: int, *, w_dim: int, up: bool = False) -> None:
+        super().__init__()
+        self.affine = Linear(w_dim, inputs, bias=1)
+        self.conv = ModulatedConv(inputs, outputs, 3, up=up)
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(
+        self, x: Float[Tensor, "n i _ _"], w: Float[Tensor, "n d"], noise: Float[Tensor, "_ 1 h w"]
+    ) -> Float[Tensor, "n o h w"]:
+        y, sigma = self.conv(x, self.affine(w))
+        bias = (self.bias * ACTIVATION_GAIN)[:, None, None].to(y.dtype)
+        y = torch.addcmul(bias, y, (sigma * ACTIVATION_GAIN).to(y.dtype))
+        return activate(y + (noise * (self.noise_strength * ACTIVATION_GAIN)).to(y.dtype))
+
+
+class ToGrey(nn.Module):
+    """Modulated 1 x 1 convolution to the channels of the picture, without demodulation (ToRGB of the paper)."""
+
+    def __init__(self, inputs: int, channels: int, *, w_dim: int) -> None:
+        super().__init__()
+        self.affine = Linear(w_dim, inputs, bias=1)
+        self.conv = ModulatedConv(inputs, channels, 1, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Float[Tensor, "n i h w"], w: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
+        y, _ = self.conv(x, self.affine(w))
+        return y.float() + self.bias[:, None, None]
+
+
+class MinibatchStd(nn.Module):
+    """Append one channel: the standard deviation within groups of images (Karras et al. 2018, section 3).
+
+    A group is `group` neighbours in the batch, or the largest divisor of the batch below that; so real and generated
+    images may share one call as long as they do not share a group.
+    """
+
+    def __init__(self, group: int) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c+1 h w"]:
+        n, c, h, w = x.shape
+        size = max(g for g in range(1, min(self.group, n) + 1) if n % g == 0)
+        groups = x.reshape(n // size, size, c, h, w).float()
+        std = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
+        plane = std.repeat_interleave(size)[:, None, None, None].expand(n, 1, h, w)
+        return torch.cat([x, plane.to(x.dtype)], 1)

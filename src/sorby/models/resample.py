@@ -1,0 +1,46 @@
+"""Twofold up- and downsampling with a small low-pass filter (Zhang 2019; Karras et al. 2020a, section 2.2).
+
+The filter [1, 3, 3, 1] / 8 is applied along both axes. Borders are continued with zeros.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+FIR = (0.125, 0.375, 0.375, 0.125)
+
+
+def low_pass(x: Float[Tensor, "n c h w"], *, padding: int, gain: float = 1) -> Tensor:
+    """Filter each channel by itself; a constant image keeps its value, times `gain`, away from the border."""
+    taps = torch.tensor(FIR, dtype=x.dtype, device=x.device)
+    kernel = (taps[:, None] * taps * gain).expand(x.shape[1], 1, 4, 4)
+    return F.conv2d(x, kernel, padding=padding, groups=x.shape[1])
+
+
+def upsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c 2*h 2*w"]:
+    """Double height and width."""
+    n, c, h, w = x.shape
+    spread = x.new_zeros(n, c, 2 * h + 3, 2 * w + 3)
+    spread[:, :, 2:-1:2, 2:-1:2] = x
+    return low_pass(spread, padding=0, gain=4)
+
+
+def downsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h//2 w//2"]:
+    """Halve height and width."""
+    # Filtering all and keeping every second is faster on a CPU than the gradient of a strided depthwise convolution.
+    return low_pass(x, padding=1)[:, :, ::2, ::2]
+
+
+def conv_up(x: Float[Tensor, "n c h w"], weight: Float[Tensor, "d c 3 3"]) -> Float[Tensor, "n d 2*h 2*w"]:
+    """Double height and width and convolve, as one transposed convolution followed by the filter.
+
+    Equals inserting zeros, convolving with 3 x 3 `weight` and filtering, at a quarter of the work.
+    """
+    transposed = weight.flip(2, 3).transpose(0, 1)
+    return low_pass(F.conv_transpose2d(x, transposed, stride=2), padding=1, gain=4)
+
+
+def conv_down(x: Float[Tensor, "n c h w"], weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Filter, then convolve with stride 2: "n c h w" to "n d h//2 w//2" with a 3 x 3 kernel."""
+    return F.conv2d(low_pass(x, padding=2), weight, bias, stride=2)

@@ -1,0 +1,168 @@
+"""StyleGAN2 (Karras et al. 2020a): mapping network, skip generator, residual discriminator.
+
+Images are float "n c h w", nominally in [-1, 1], square, a power of two in size. Latents `z` and `w` are "n d".
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sorby.config import NetworkConfig
+from sorby.models.layers import (
+    ACTIVATION_GAIN,
+    Conv,
+    Linear,
+    MinibatchStd,
+    StyledConv,
+    ToGrey,
+    activate,
+    normalise,
+)
+from sorby.models.resample import upsample
+
+
+def channels_at(resolution: int, config: NetworkConfig) -> int:
+    """Feature maps at a resolution: inversely proportional to it, up to a ceiling."""
+    return min(config.channel_base // resolution, config.channel_max)
+
+
+def num_styles(size: int) -> int:
+    """How many `w` a picture takes: two a resolution from 4 px to `size`."""
+    return 2 * int(math.log2(size)) - 2
+
+
+class Mapping(nn.Module):
+    """z and condition to w: normalised, concatenated, then fully connected layers at 1/100 of the learning rate."""
+
+    def __init__(self, *, z_dim: int, condition_dim: int, w_dim: int, num_layers: int) -> None:
+        super().__init__()
+        self.embed = Linear(condition_dim, w_dim) if condition_dim else None
+        inputs = z_dim + (w_dim if condition_dim else 0)
+        sizes = [inputs] + [w_dim] * num_layers
+        self.layers = nn.ModuleList(Linear(i, o, gain=ACTIVATION_GAIN, lr_multiplier=0.01) for i, o in pairwise(sizes))
+
+    def forward(self, z: Float[Tensor, "n z"] | None, condition: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+        inputs = [] if z is None else [normalise(z)]
+        if self.embed is not None:
+            inputs.append(normalise(self.embed(condition)))
+        x = torch.cat(inputs, 1)
+        for layer in self.layers:
+            x = activate(layer(x))
+        return x
+
+
+class Synthesis(nn.Module):
+    """w and noise to a picture; each resolution adds to the upsampled picture of the one before (skip connections)."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.resolutions = [2**i for i in range(2, int(math.log2(config.size)) + 1)]
+        widths = [channels_at(r, config) for r in self.resolutions]
+        self.const = nn.Parameter(torch.randn(widths[0], 4, 4))
+        self.convs = nn.ModuleList([StyledConv(widths[0], widths[0], w_dim=config.w_dim)])
+        for i, o in pairwise(widths):
+            self.convs.append(StyledConv(i, o, w_dim=config.w_dim, up=True))
+            self.convs.append(StyledConv(o, o, w_dim=config.w_dim))
+        self.to_grey = nn.ModuleList(ToGrey(width, config.channels, w_dim=config.w_dim) for width in widths)
+
+    def draw_noise(self, n: int, *, rng: torch.Generator) -> list[Tensor]:
+        """Noise N(0, 1) for each convolution, "n 1 h w"."""
+        sizes = [4] + [r for r in self.resolutions[1:] for _ in range(2)]
+        return [torch.randn(n, 1, size, size, generator=rng, device=rng.device) for size in sizes]
+
+    def forward(
+        self, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor], *, dtype: torch.dtype = torch.float32
+    ) -> Float[Tensor, "n c h w"]:
+        w = ws.unbind(1)
+        x = self.const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.convs[0](x, w[0], noise[0])
+        picture = self.to_grey[0](x, w[1])
+        for block in range(1, len(self.resolutions)):
+            for layer in (2 * block - 1, 2 * block):
+                x = self.convs[layer](x, w[layer], noise[layer])
+            picture = upsample(picture) + self.to_grey[block](x, w[2 * block + 1])
+        return picture
+
+
+class GeneratorNetwork(nn.Module):
+    """Mapping and synthesis, with the running mean of w that truncation pulls towards."""
+
+    w_mean: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.z_dim = config.z_dim
+        self.num_styles = num_styles(config.size)
+        self.mapping = Mapping(
+            z_dim=config.z_dim,
+            condition_dim=config.condition_dim,
+            w_dim=config.w_dim,
+            num_layers=config.mapping_layers,
+        )
+        self.synthesis = Synthesis(config)
+        self.register_buffer("w_mean", torch.zeros(config.w_dim))
+
+    def styles(self, z: Float[Tensor, "n z"], condition: Float[Tensor, "n k"]) -> Float[Tensor, "n l d"]:
+        """The same w for every layer."""
+        return self.mapping(z, condition)[:, None].expand(-1, self.num_styles, -1)
+
+    def forward(
+        self,
+        z: Float[Tensor, "n z"],
+        condition: Float[Tensor, "n k"],
+        noise: Sequence[Tensor],
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> Float[Tensor, "n c h w"]:
+        return self.synthesis(self.styles(z, condition), noise, dtype=dtype)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside a 1 x 1 shortcut; both halve the size and keep the variance."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv0 = Conv(inputs, inputs, 3, gain=ACTIVATION_GAIN)
+        self.conv1 = Conv(inputs, outputs, 3, gain=1, down=True)  # sqrt(2) of the activation, sqrt(1/2) of the sum
+        self.shortcut = Conv(inputs, outputs, 1, gain=math.sqrt(0.5), bias=False, down=True)
+
+    def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h//2 w//2"]:
+        return self.shortcut(x) + activate(self.conv1(activate(self.conv0(x))))
+
+
+class Discriminator(nn.Module):
+    """Picture and condition to one score an image (projection discriminator, Miyato & Koyama 2018)."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        resolutions = [2**i for i in range(int(math.log2(config.size)), 1, -1)]
+        widths = [channels_at(r, config) for r in resolutions]
+        self.from_grey = Conv(config.channels, widths[0], 1, gain=ACTIVATION_GAIN)
+        self.blocks = nn.ModuleList(ResidualBlock(i, o) for i, o in pairwise(widths))
+        self.minibatch_std = MinibatchStd(config.minibatch_std_group)
+        self.conv = Conv(widths[-1] + 1, widths[-1], 3, gain=ACTIVATION_GAIN)
+        self.linear = Linear(widths[-1] * 16, widths[-1], gain=ACTIVATION_GAIN)
+        outputs = config.w_dim if config.condition_dim else 1
+        self.out = Linear(widths[-1], outputs)
+        self.mapping = (
+            Mapping(z_dim=0, condition_dim=config.condition_dim, w_dim=config.w_dim, num_layers=config.mapping_layers)
+            if config.condition_dim
+            else None
+        )
+
+    def forward(
+        self, images: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"], *, dtype: torch.dtype = torch.float32
+    ) -> Float[Tensor, " n"]:
+        x = images.to(dtype, memory_format=torch.channels_last)
+        x = activate(self.from_grey(x))
+        for block in self.blocks:
+            x = block(x)
+        x = activate(self.conv(self.minibatch_std(x.float())))
+        x = self.out(activate(self.linear(x.flatten(1))))
+        if self.mapping is None:
+            return x[:, 0]
+        return (x * normalise(self.mapping(None, condition))).sum(1) / math.sqrt(x.shape[1])

@@ -1,0 +1,1 @@
+"""Microstructures whose truth is known."""

@@ -1,0 +1,64 @@
+"""Checkpoints: one file a moment, tensors with the numbers in its header, there whole or not at all.
+
+The newest two are kept, so that a damaged one does not end the run.
+"""
+
+import json
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as save_tensors
+
+from sorby.atomic import write_bytes
+from sorby.augment.controller import AdaState
+from sorby.errors import WeightsError
+from sorby.training.state import State, fill, tensors_of
+
+KEPT = 2
+
+
+def save(state: State, folder: Path) -> None:
+    """Write the state of this moment into `folder` and remove all but the newest checkpoints."""
+    numbers = {"images_seen": state.images_seen, "ada": asdict(state.ada), "best": state.best}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(state).items()}
+    data = save_tensors(tensors, metadata={"sorby": json.dumps(numbers)})
+    write_bytes(folder / f"{state.images_seen:010d}.safetensors", data)
+    for old in checkpoints(folder)[KEPT:]:
+        old.unlink()
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Checkpoint files, the newest first."""
+    return sorted(folder.glob("*.safetensors"), reverse=True)
+
+
+def restore(state: State, folder: Path) -> bool:
+    """Fill `state` from the newest readable checkpoint; False where there is none at all.
+
+    Warns of a damaged one and uses the one before. Raises `WeightsError` where all are damaged.
+    """
+    found = checkpoints(folder)
+    for path in found:
+        try:
+            _read(state, path)
+        except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+            warnings.warn(f"checkpoint {path} is damaged ({error}); trying the one before", stacklevel=2)
+            continue
+        for newer in found[: found.index(path)]:
+            newer.unlink()
+        return True
+    if found:
+        raise WeightsError(f"No checkpoint in {folder} can be read: choose another --out to start again.")
+    return False
+
+
+def _read(state: State, path: Path) -> None:
+    with safe_open(path, framework="pt") as file:
+        numbers = json.loads(file.metadata()["sorby"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    fill(state, tensors)
+    state.images_seen = numbers["images_seen"]
+    state.ada = AdaState(**numbers["ada"])
+    state.best = numbers["best"]

@@ -1,0 +1,92 @@
+"""The training loop: alternate steps, adapt the augmentation, average the weights, tick."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+
+from jaxtyping import Float
+from torch import Tensor
+
+from sorby.augment import Augment
+from sorby.augment.controller import AdaState, observe
+from sorby.config import TrainConfig
+from sorby.models import ema
+from sorby.seeds import rng_for
+from sorby.training.batches import Batches
+from sorby.training.state import State
+from sorby.training.steps import Scalars, discriminator_step, generator_step, path_length_step, r1_step
+
+OnTick = Callable[[State, dict[str, float]], None]
+OnStep = Callable[[State], None]
+
+
+def train(state: State, batches: Batches, config: TrainConfig, *, on_tick: OnTick, on_step: OnStep) -> None:
+    """Train until `config.total_images` real images have been shown.
+
+    `on_tick` gets the scalars averaged since the last tick, every `config.tick_images` and at the end.
+    """
+    augment = Augment(families=config.augment, without=config.augment_without, luma_flip=config.luma_flip)
+    averages = Averages()
+    while state.images_seen < config.total_images:
+        averages.add(step(state, batches, config, augment))
+        finished = state.images_seen >= config.total_images
+        if finished or crossed(state.images_seen, config.batch_size, every=config.tick_images):
+            on_tick(state, averages.take())
+        on_step(state)
+
+
+def step(state: State, batches: Batches, config: TrainConfig, augment: Augment) -> Scalars:
+    """One batch: both networks, their regularisers when due, the augmentation probability and the average."""
+    number = state.images_seen // config.batch_size
+    rng = rng_for(config.seed, "step", number, device=state.device)
+    host_rng = rng_for(config.seed, "conditions", number)
+    real, condition = (tensor.to(state.device) for tensor in batches.at(state.images_seen))
+    asked = [batches.draw_conditions(len(real), rng=host_rng).to(state.device) for _ in range(2)]
+
+    def augmented(images: Tensor) -> Tensor:
+        return augment(images, p=state.ada.p, rng=rng)
+
+    scalars = generator_step(state, asked[0], config, augment=augmented, rng=rng)
+    if config.path_length_weight and number % config.path_length_interval == 0:
+        scalars |= path_length_step(state, asked[0], config, rng=rng)
+    of_d, real_scores = discriminator_step(state, real, condition, asked[1], config, augment=augmented, rng=rng)
+    scalars |= of_d
+    if config.r1_gamma and number % config.r1_interval == 0:
+        scalars |= r1_step(state, real, condition, config, augment=augmented)
+
+    state.images_seen += len(real)
+    beta = ema.decay(len(real), state.images_seen, half_life_images=config.ema_kimg * 1000, rampup=config.ema_rampup)
+    ema.update(state.G_ema, state.G, beta)
+    state.ada = adapted(state.ada, real_scores, config)
+    return scalars
+
+
+def adapted(ada: AdaState, real_scores: Float[Tensor, " n"], config: TrainConfig) -> AdaState:
+    """The augmentation after one more batch; a fixed p stays."""
+    ada = observe(ada, real_scores, target=config.r_t, interval=config.ada_interval, ada_kimg=config.ada_kimg)
+    return ada if config.p is None else replace(ada, p=config.p)
+
+
+def crossed(images_seen: int, batch_size: int, *, every: int) -> bool:
+    """Whether the last batch passed a multiple of `every`."""
+    return images_seen // every > (images_seen - batch_size) // every
+
+
+class Averages:
+    """Means of scalars over the steps since the last tick; tensors are read only when taken."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = defaultdict(int)
+
+    def add(self, scalars: Scalars) -> None:
+        """Add one step."""
+        for name, value in scalars.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._counts[name] += 1
+
+    def take(self) -> dict[str, float]:
+        """The means, and begin anew."""
+        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        self.__init__()  # type: ignore[misc]
+        return means

@@ -1,0 +1,171 @@
+"""A run: a folder that one command makes, continues and finishes."""
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from sorby import __version__
+from sorby.atomic import recover_folder, write_text
+from sorby.config import MAY_CHANGE, TrainConfig, from_toml, to_toml
+from sorby.data.dataset import Dataset
+from sorby.errors import ConfigError, DataError
+from sorby.generator import GeneratorCard
+from sorby.training import checkpoint
+from sorby.training.batches import Batches
+from sorby.training.loop import OnStep
+from sorby.training.loop import train as loop
+from sorby.training.state import State, new_state
+from sorby.training.tick import Scorer, Ticker
+
+Progress = Callable[[State, dict[str, float]], None]
+
+
+def train(
+    dataset: Dataset,
+    out: Path,
+    config: TrainConfig,
+    *,
+    device: torch.device | str = "cpu",
+    tensorboard: bool = True,
+    on_tick: Progress = lambda *_: None,
+    on_step: OnStep = lambda _: None,
+    warn: Callable[[str], None] = warnings.warn,
+) -> Path:
+    """Train on the training split of `dataset` into the run folder `out`; the same call again resumes.
+
+    The result equals that of a run never stopped, bit for bit on a CPU. Ctrl-C saves the run at the last whole step.
+    Raises `ConfigError` where `out` holds a run of other settings or data, `DataError` where the images do not fit
+    the network.
+    """
+    config = fit_to(config, dataset)
+    data = dataset.split("train")
+    if config.subset is not None:
+        data = data.subset(config.subset, seed=config.seed)
+    _check_size(data, config)
+    _claim(out, config, data)
+    state = new_state(config, device=device)
+    resumed = checkpoint.restore(state, out / "checkpoint")
+    images = torch.from_numpy(data.images())
+    batches = Batches(
+        images,
+        torch.from_numpy(data.conditions()),
+        batch_size=config.batch_size,
+        seed=config.seed,
+        symmetry=config.symmetry,
+    )
+    ticker = Ticker(
+        out,
+        config,
+        card_of(data, config),
+        reals=images[_spread(data, Ticker.GRID)].numpy(),
+        scorer=quick_scorer(images.numpy(), config, device=device) if config.score_ticks else None,
+        tensorboard=tensorboard,
+        report=on_tick,
+        warn=warn,
+    )
+    ticker.begin(state, resumed=resumed)
+    try:
+        loop(state, batches, config, on_tick=ticker.tick, on_step=on_step)
+    except KeyboardInterrupt:
+        checkpoint.save(state, out / "checkpoint")
+        raise
+    finally:
+        ticker.close()
+    return out
+
+
+def fit_to(config: TrainConfig, dataset: Dataset) -> TrainConfig:
+    """The settings with the channels and the conditions of the data."""
+    changes = {"channels": dataset.channels, "condition_dim": dataset.space.dim}
+    return config.model_copy(update={"network": config.network.model_copy(update=changes)})
+
+
+def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:
+    """What is known of a generator before it has learnt anything."""
+    distinct = dict.fromkeys(tuple(patch.conditions.items()) for patch in data.patches)
+    seen: tuple[dict[str, str | float], ...] = tuple(dict(items) for items in distinct)
+    return GeneratorCard(
+        network=config.network,
+        pixel_size_um=data.pixel_size_um,
+        space=data.space,
+        seen_conditions=seen if data.space.dim else (),
+        data={
+            "name": data.path.name,
+            "hash": data.hash,
+            "patches": len(data),
+            "parent micrographs": len(data.parents),
+        },
+        training={
+            "preset": config.preset,
+            "seed": config.seed,
+            "augmentation": ", ".join(config.augment) or "none",
+            "symmetry": config.symmetry,
+        },
+        sorby_version=__version__,
+    )
+
+
+def quick_scorer(images: UInt8[np.ndarray, "n c h w"], config: TrainConfig, *, device: torch.device | str) -> Scorer:
+    """Scores of generated pictures against the training images on the fast feature network."""
+    from sorby.metrics.quick import QuickScores
+
+    return QuickScores(images, seed=config.seed, device=str(device))
+
+
+def _spread(data: Dataset, num: int) -> list[int]:
+    """Places of `num` patches spread over the whole dataset."""
+    return sorted({round(place) for place in np.linspace(0, len(data) - 1, min(num, len(data)))})
+
+
+def _check_size(data: Dataset, config: TrainConfig) -> None:
+    if not len(data):
+        raise DataError(f"{data.path} has no training patches: prepare it with more images or a smaller --held-out.")
+    if data.size != config.network.size:
+        raise DataError(
+            f"{data.path} has patches of {data.size} px and preset {config.preset} draws {config.network.size} px: "
+            f"prepare with --size {config.network.size} or choose another preset."
+        )
+
+
+def _claim(out: Path, config: TrainConfig, data: Dataset) -> None:
+    """Make the run folder, or see that it belongs to these settings and these data."""
+    path, data_path = out / "config.toml", out / "data.sha256"
+    for folder in ("best", "last"):
+        recover_folder(out / folder)
+    if path.is_file():
+        before = from_toml(path.read_text())
+        differing = _differences(before, config)
+        if differing:
+            raise ConfigError(
+                f"{out} is a run of other settings ({'; '.join(differing)}): choose another --out, or these settings."
+            )
+        if data_path.is_file() and data_path.read_text() != _digest(data):
+            raise ConfigError(f"{out} was trained on other images than {data.path} holds: choose another --out.")
+    elif out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out} holds files that are no run: choose another --out, or empty it.")
+    write_text(data_path, _digest(data))
+    write_text(path, to_toml(config))
+
+
+def _differences(before: TrainConfig, now: TrainConfig) -> list[str]:
+    old, new = _flat(before), _flat(now)
+    return [
+        f"{name} was {old.get(name)}, is {new.get(name)}"
+        for name in sorted(old.keys() | new.keys())
+        if name not in MAY_CHANGE and old.get(name) != new.get(name)
+    ]
+
+
+def _flat(config: TrainConfig) -> dict[str, object]:
+    settings = config.model_dump()
+    network = settings.pop("network")
+    return {**settings, **{f"network.{name}": value for name, value in network.items()}}
+
+
+def _digest(data: Dataset) -> str:
+    return hashlib.sha256(data.hash.encode()).hexdigest() + "\n"

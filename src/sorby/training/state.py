@@ -1,0 +1,99 @@
+"""All that a checkpoint holds: networks, optimisers, and the few numbers that training adapts."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sorby.augment.controller import AdaState
+from sorby.config import TrainConfig
+from sorby.models.place import place
+from sorby.models.stylegan2 import Discriminator, GeneratorNetwork
+from sorby.seeds import rng_for
+
+ADAM_BETA2 = 0.99
+
+
+@dataclass
+class State:
+    """A run between two steps. Random numbers follow from the seed and `images_seen`, so none are kept here."""
+
+    G: GeneratorNetwork
+    D: Discriminator
+    G_ema: GeneratorNetwork
+    opt_G: torch.optim.Adam
+    opt_D: torch.optim.Adam
+    path_length_mean: Tensor
+    ada: AdaState
+    images_seen: int = 0
+    best: dict[str, float] = field(default_factory=dict)
+    """Scores of the best generator so far; empty before the first."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the run lives."""
+        return self.path_length_mean.device
+
+
+def new_state(config: TrainConfig, *, device: torch.device | str = "cpu") -> State:
+    """The start of a run; the weights follow from `config.seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(rng_for(config.seed, "weights").initial_seed())
+        G, D = GeneratorNetwork(config.network), Discriminator(config.network)
+    G, D = place(G, device), place(D, device)
+    G_ema = copy.deepcopy(G).eval().requires_grad_(False)
+    return State(
+        G=G,
+        D=D,
+        G_ema=G_ema,
+        opt_G=_adam(G, config.learning_rate, config.path_length_interval if config.path_length_weight else None),
+        opt_D=_adam(D, config.learning_rate, config.r1_interval if config.r1_gamma else None),
+        path_length_mean=torch.zeros((), device=device),
+        ada=AdaState(p=config.p or 0.0),
+    )
+
+
+def tensors_of(state: State) -> dict[str, Tensor]:
+    """Every tensor of the run by name, `G.mapping...` or `opt_G.12.exp_avg`."""
+    tensors = {"path_length_mean": state.path_length_mean}
+    for name, network in _networks(state).items():
+        tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
+    for name, optimiser in _optimisers(state).items():
+        for index, moments in optimiser.state_dict()["state"].items():
+            tensors |= {f"{name}.{index}.{key}": value for key, value in moments.items()}
+    return tensors
+
+
+def fill(state: State, tensors: dict[str, Tensor]) -> None:
+    """Put the tensors of `tensors_of` back; raises `KeyError` or `RuntimeError` where they do not fit."""
+    state.path_length_mean.copy_(tensors["path_length_mean"])
+    for name, network in _networks(state).items():
+        network.load_state_dict(_under(name, tensors))
+    for name, optimiser in _optimisers(state).items():
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in _under(name, tensors).items():
+            index, moment = key.split(".")
+            moments.setdefault(int(index), {})[moment] = value
+        whole: dict[str, Any] = optimiser.state_dict()
+        optimiser.load_state_dict({**whole, "state": moments})
+
+
+def _adam(network: nn.Module, learning_rate: float, lazy_interval: int | None) -> torch.optim.Adam:
+    """Adam, slowed for the extra step of a lazy regulariser (Karras et al. 2020a, appendix B)."""
+    ratio = 1.0 if lazy_interval is None else lazy_interval / (lazy_interval + 1)
+    betas = (0.0, ADAM_BETA2**ratio)
+    return torch.optim.Adam(network.parameters(), lr=learning_rate * ratio, betas=betas, eps=1e-8, fused=True)
+
+
+def _networks(state: State) -> dict[str, nn.Module]:
+    return {"G": state.G, "D": state.D, "G_ema": state.G_ema}
+
+
+def _optimisers(state: State) -> dict[str, torch.optim.Adam]:
+    return {"opt_G": state.opt_G, "opt_D": state.opt_D}
+
+
+def _under(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}

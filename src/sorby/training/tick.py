@@ -1,0 +1,201 @@
+"""What happens every tick: log, draw samples, score, keep the best, save, and say when something is wrong."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from jaxtyping import UInt8
+
+from sorby.atomic import write_text
+from sorby.augment.controller import HIGH_P
+from sorby.config import TrainConfig
+from sorby.errors import SorbyError
+from sorby.generator import Generator, GeneratorCard
+from sorby.micrograph import write_micrograph
+from sorby.training import checkpoint
+from sorby.training.state import State
+from sorby.training.steps import compute_dtype
+
+SCORE_SEED = 1_000_000  # first seed of the pictures that are scored, away from those that a user looks at
+COLLAPSED = 0.1
+
+
+class Scorer(Protocol):
+    """Generated pictures to scores, `fid` and `recall` among them."""
+
+    def __call__(self, generated: UInt8[np.ndarray, "n c h w"], /) -> dict[str, float]: ...
+
+
+class TrainingError(SorbyError):
+    """The losses are not finite any more; the last checkpoint is from before."""
+
+
+class Ticker:
+    """Writes the run folder: `log.jsonl`, `samples/`, `best/`, `last/`, `checkpoint/`, TensorBoard events."""
+
+    GRID: ClassVar[int] = 32
+
+    def __init__(
+        self,
+        out: Path,
+        config: TrainConfig,
+        card: GeneratorCard,
+        *,
+        reals: UInt8[np.ndarray, "n c h w"],
+        scorer: Scorer | None,
+        tensorboard: bool,
+        report: Callable[[State, dict[str, float]], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self.out, self.config, self.card = out, config, card
+        self.reals, self.scorer = reals, scorer
+        self.report, self.warn = report, warn
+        self.warned: set[str] = set()
+        self.writer = _tensorboard(out) if tensorboard else None
+
+    def begin(self, state: State, *, resumed: bool) -> None:
+        """Start the clock; forget what was logged after the checkpoint."""
+        lines = read_log(self.out) if resumed else []
+        self.log = [line for line in lines if line["images_seen"] <= state.images_seen]
+        self._seconds_before = self.log[-1]["seconds"] if self.log else 0.0
+        self._started = self._last_time = time.perf_counter()
+        self._last_images = state.images_seen
+        if not resumed:
+            (self.out / "samples").mkdir(exist_ok=True)
+            write_micrograph(self.out / "samples" / "real.png", tile(self.reals), pixel_size_um=None, description={})
+
+    def tick(self, state: State, averages: dict[str, float]) -> None:
+        """Do everything of one tick. The checkpoint comes last: killed before it, the tick is done again."""
+        self._alarm_not_finite(averages)
+        generator = self._generator(state)
+        pictures = generator.images(range(self.GRID))
+        self._alarm_collapse(pictures)
+        self._alarm_p(state)
+        scores = self._score(generator, state)
+        line = self._line(state, averages, scores)
+        self.log.append(line)
+        write_text(self.out / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in self.log))
+        self._draw(pictures, state, generator)
+        if scores and is_better(scores, state.best):
+            state.best = {"kimg": state.images_seen / 1000, **scores}
+            self._generator(state, scores).save(self.out / "best")
+        self._generator(state, scores).save(self.out / "last")
+        checkpoint.save(state, self.out / "checkpoint")
+        self._to_tensorboard(line)
+        self.report(state, line)
+
+    def close(self) -> None:
+        """Flush TensorBoard."""
+        if self.writer is not None:
+            self.writer.close()
+
+    def _generator(self, state: State, scores: dict[str, float] | None = None) -> Generator:
+        card = self.card.model_copy(update={"images_seen": state.images_seen, "scores": scores or {}})
+        return Generator(state.G_ema, card, device=state.device, dtype=compute_dtype(self.config))
+
+    def _score(self, generator: Generator, state: State) -> dict[str, float]:
+        number = -(-state.images_seen // self.config.tick_images)
+        finished = state.images_seen >= self.config.total_images
+        if self.scorer is None or (number % self.config.score_ticks and not finished):
+            return {}
+        seeds = range(SCORE_SEED, SCORE_SEED + self.config.score_images)
+        return self.scorer(generator.images(seeds))
+
+    def _line(self, state: State, averages: dict[str, float], scores: dict[str, float]) -> dict[str, Any]:
+        now = time.perf_counter()
+        speed = (state.images_seen - self._last_images) / (now - self._last_time)
+        self._last_time, self._last_images = now, state.images_seen
+        return {
+            "kimg": state.images_seen / 1000,
+            "images_seen": state.images_seen,
+            "p": state.ada.p,
+            **averages,
+            **scores,
+            "img_s": round(speed, 2),
+            "seconds": round(self._seconds_before + now - self._started, 1),
+        }
+
+    def _draw(self, pictures: UInt8[np.ndarray, "n c h w"], state: State, generator: Generator) -> None:
+        path = self.out / "samples" / f"{state.images_seen:010d}.png"
+        about = {"synthetic": "true", "generator": generator.hash, "seeds": f"0 to {self.GRID - 1}"}
+        write_micrograph(path, tile(pictures), pixel_size_um=self.card.pixel_size_um, description=about)
+
+    def _to_tensorboard(self, line: dict[str, Any]) -> None:
+        if self.writer is not None:
+            for name, value in line.items():
+                self.writer.add_scalar(name, value, line["images_seen"])
+            self.writer.flush()
+
+    def _alarm_not_finite(self, averages: dict[str, float]) -> None:
+        bad = [name for name, value in averages.items() if not math.isfinite(value)]
+        if bad:
+            raise TrainingError(
+                f"{', '.join(bad)} is not finite, training stopped; the checkpoint from before is kept in {self.out}: "
+                "start a new run with --set learning_rate halved, r1_gamma doubled, or precision=float32."
+            )
+
+    def _alarm_collapse(self, pictures: UInt8[np.ndarray, "n c h w"]) -> None:
+        ratio = diversity(pictures) / max(diversity(self.reals), 1e-6)
+        if ratio < COLLAPSED:
+            self._warn_once(
+                "collapse",
+                f"the generated pictures differ {ratio:.0%} as much as real ones: early on, wait; if it lasts, start "
+                "a new run with r1_gamma doubled, or more images, or augmentation.",
+            )
+
+    def _alarm_p(self, state: State) -> None:
+        if state.ada.p > HIGH_P and self.config.p is None:
+            self._warn_once(
+                "p",
+                f"augmentation probability p is {state.ada.p:.2f}: the augmentations may leak into the pictures; more "
+                "images, a higher r1_gamma or fewer kimg help more than more augmentation.",
+            )
+
+    def _warn_once(self, name: str, message: str) -> None:
+        if name not in self.warned:
+            self.warned.add(name)
+            self.warn(message)
+
+
+def is_better(scores: dict[str, float], best: dict[str, float]) -> bool:
+    """Lower FID, unless it was bought with half the variety: a recall below half of the best generator's."""
+    if not best:
+        return True
+    return scores["fid"] < best["fid"] and scores["recall"] >= best["recall"] / 2
+
+
+def diversity(images: UInt8[np.ndarray, "n c h w"]) -> float:
+    """Standard deviation over the images of each pixel, averaged, in grey values; 0 where all are alike."""
+    return float(images.std(0).mean())
+
+
+def tile(images: UInt8[np.ndarray, "n c h w"]) -> UInt8[np.ndarray, "H W"]:
+    """One grey picture of all images, twice as wide as high; colours are averaged.
+
+    >>> tile(np.arange(2, dtype=np.uint8).reshape(2, 1, 1, 1))
+    array([[0, 1]], dtype=uint8)
+    """
+    n, _, h, w = images.shape
+    columns = math.ceil(math.sqrt(2 * n))
+    rows = math.ceil(n / columns)
+    sheet = np.zeros((rows * columns, h, w), np.uint8)
+    sheet[:n] = images.mean(1).round().astype(np.uint8)
+    return sheet.reshape(rows, columns, h, w).transpose(0, 2, 1, 3).reshape(rows * h, columns * w)
+
+
+def read_log(run: Path) -> list[dict[str, Any]]:
+    """Lines of a run's `log.jsonl`; empty where there is none."""
+    path = run / "log.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def _tensorboard(out: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(out / "tensorboard"))

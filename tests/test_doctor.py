@@ -1,0 +1,64 @@
+import pytest
+import torch
+
+from sorby import doctor
+from sorby.doctor import GIB
+from sorby.metrics.weights import WeightsFile
+
+
+def test_every_finding_of_this_machine_is_one_line_and_nothing_is_broken(tmp_path):
+    findings = list(doctor.examine(tmp_path))
+    assert {"python", "torch", "devices", "cpu", "threads", "inception", "disk"} <= {f.topic for f in findings}
+    assert all("\n" not in finding.text for finding in findings)
+    assert [finding for finding in findings if finding.status == "fail" and finding.topic != "disk"] == []
+
+
+def test_an_old_python_and_an_old_torch_are_broken():
+    assert doctor.of_python((3, 10, 4)).status == "fail"
+    assert doctor.of_torch("2.5.1").status == "fail"
+    assert doctor.of_torch("2.13.0+cu130").status == "ok"
+
+
+def test_a_convolution_in_single_precision_is_right_to_a_millionth():
+    assert doctor.convolution_error("cpu") < 1e-4
+
+
+def test_a_device_that_computes_wrongly_is_broken():
+    assert doctor.of_arithmetic("cuda:0", 3.0).status == "fail"
+    assert doctor.of_arithmetic("cuda:0", float("nan")).status == "fail"
+
+
+def test_a_processor_that_imitates_bfloat16_is_told_to_train_in_float32():
+    finding = doctor.of_precision(1.0, 4.0)
+    assert finding.status == "warn"
+    assert "--precision float32" in finding.text
+    assert doctor.of_precision(2.0, 1.0).status == "ok"
+
+
+def test_timing_a_convolution_gives_seconds():
+    assert 0 < doctor.convolution_seconds(torch.float32, repeats=1) < 10
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "load", "status"),
+    [(2, 2, 0.1, "ok"), (4, 8, 0.1, "ok"), (1, 8, 0.1, "warn"), (8, 2, 0.1, "warn"), (2, 2, 2.0, "warn")],
+)
+def test_threads_are_fine_when_they_match_idle_cores(threads, cores, load, status):
+    assert doctor.of_threads(threads, cores, load=load).status == status
+
+
+def test_without_a_gpu_the_reason_for_slowness_is_given():
+    assert "GPU" in doctor.of_devices([]).text
+
+
+def test_missing_weights_are_a_warning_that_says_how_to_get_them(monkeypatch, tmp_path):
+    monkeypatch.setenv("SORBY_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("SORBY_CACHE", str(tmp_path))
+    finding = doctor.of_weights("vgg16", WeightsFile(network="vgg16", names={"v.pth": ""}, how_to_get="get v.pth"))
+    assert finding.status == "warn"
+    assert "get v.pth" in finding.text
+
+
+@pytest.mark.parametrize(("free", "status"), [(100 * GIB, "ok"), (2 * GIB, "warn"), (GIB // 10, "fail")])
+def test_a_full_disk_is_broken_and_a_nearly_full_one_a_warning(free, status, tmp_path):
+    assert doctor.of_disk(free, tmp_path).status == status
