@@ -72,12 +72,7 @@ def fill(state: State, tensors: dict[str, Tensor]) -> None:
     for name, network in _networks(state).items():
         network.load_state_dict(_under(name, tensors))
     for name, optimiser in _optimisers(state).items():
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in _under(name, tensors).items():
-            index, moment = key.split(".")
-            moments.setdefault(int(index), {})[moment] = value
-        whole: dict[str, Any] = optimiser.state_dict()
-        optimiser.load_state_dict({**whole, "state": moments})
+        _fill_optimiser(optimiser, _under(name, tensors))
 
 
 def _adam(network: nn.Module, learning_rate: float, lazy_interval: int | None) -> torch.optim.Adam:
@@ -85,6 +80,18 @@ def _adam(network: nn.Module, learning_rate: float, lazy_interval: int | None) -
     ratio = 1.0 if lazy_interval is None else lazy_interval / (lazy_interval + 1)
     betas = (0.0, ADAM_BETA2**ratio)
     return torch.optim.Adam(network.parameters(), lr=learning_rate * ratio, betas=betas, eps=1e-8, fused=True)
+
+
+def _fill_optimiser(optimiser: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
+    weights = optimiser.param_groups[0]["params"]
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, moment = key.split(".")
+        # A fused optimiser walks through memory: moments must lie in the order of their weights, not merely equal them.
+        like = weights[int(index)] if value.ndim else value
+        moments.setdefault(int(index), {})[moment] = torch.empty_like(like, device="cpu").copy_(value)
+    whole: dict[str, Any] = optimiser.state_dict()
+    optimiser.load_state_dict({**whole, "state": moments})
 
 
 def _networks(state: State) -> dict[str, nn.Module]:

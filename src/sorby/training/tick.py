@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -24,6 +24,7 @@ SCORE_SEED = 1_000_000  # first seed of the pictures that are scored, away from 
 COLLAPSED = 0.1
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """Generated pictures to scores, `fid` and `recall` among them."""
 

@@ -1,0 +1,233 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sorby.errors import ConfigError, DataError, WeightsError
+from sorby.generator import Generator
+from sorby.training import checkpoint, run, tick
+from sorby.training.state import new_state
+from tests.training.conftest import tiny_config
+
+
+def fake_scorer(images, config, *, device):
+    """Scores that need no feature network: distance of the mean grey."""
+    mean = float(images.mean())
+    return lambda generated: {"fid": abs(float(generated.mean()) - mean), "recall": 0.5}
+
+
+@pytest.fixture(autouse=True)
+def _no_feature_network(monkeypatch):
+    monkeypatch.setattr(run, "quick_scorer", fake_scorer)
+
+
+def train(dataset, out, **changes):
+    keywords = {name: changes.pop(name) for name in ("on_tick", "on_step", "warn") if name in changes}
+    return run.train(dataset, out, tiny_config(**changes), tensorboard=False, **{"warn": lambda _: None} | keywords)
+
+
+def end(out):
+    """All that matters at the end of a run."""
+    tensors = load_file(checkpoint.checkpoints(out / "checkpoint")[0])
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    timeless = [{name: v for name, v in line.items() if name not in ("img_s", "seconds")} for line in lines]
+    best = (out / "best" / "model.safetensors").read_bytes()
+    samples = {path.name: path.read_bytes() for path in (out / "samples").iterdir()}
+    return tensors, timeless, best, samples
+
+
+def assert_same_end(one, other):
+    (tensors, *rest), (other_tensors, *other_rest) = end(one), end(other)
+    assert tensors.keys() == other_tensors.keys()
+    different = [name for name in tensors if not torch.equal(tensors[name], other_tensors[name])]
+    assert different == []
+    assert rest == other_rest
+
+
+@pytest.fixture(scope="module")
+def whole_run(tiny_dataset, tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    patch.setattr(run, "quick_scorer", fake_scorer)
+    out = train(tiny_dataset, tmp_path_factory.mktemp("runs") / "whole")
+    patch.undo()
+    return out
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("steps", [1, 6, 8, 15])
+def test_resuming_after_a_crash_equals_never_stopping_bit_for_bit(tiny_dataset, whole_run, tmp_path, steps):
+    def crash(state):
+        if state.images_seen == 4 * steps:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(tiny_dataset, tmp_path / "run", on_step=crash)
+    train(tiny_dataset, tmp_path / "run")
+    assert_same_end(whole_run, tmp_path / "run")
+
+
+def test_ctrl_c_saves_the_last_step_and_the_same_call_goes_on_from_there(tiny_dataset, whole_run, tmp_path):
+    def interrupt(state):
+        if state.images_seen == 24:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_dataset, tmp_path / "run", on_step=interrupt)
+    assert checkpoint.checkpoints(tmp_path / "run" / "checkpoint")[0].stem == "0000000024"
+    train(tiny_dataset, tmp_path / "run")
+    tensors, _, best, _ = end(tmp_path / "run")
+    expected, _, expected_best, _ = end(whole_run)
+    assert all(torch.equal(tensors[name], expected[name]) for name in expected)
+    assert best == expected_best
+
+
+def test_a_killed_run_always_resumes(tiny_dataset, whole_run, tmp_path):
+    """SIGKILL at ten random moments, from start-up to the last tick; the end is that of the undisturbed run."""
+    program = (
+        "import sys, torch; torch.set_num_threads(1)\n"
+        "from pathlib import Path\n"
+        "from sorby.data.dataset import Dataset\n"
+        "from sorby.training import run\n"
+        "from tests.training.conftest import tiny_config\n"
+        "from tests.training.test_run import fake_scorer\n"
+        "run.quick_scorer = fake_scorer\n"
+        "print('ready', flush=True)\n"
+        "run.train(Dataset.open(sys.argv[1]), Path(sys.argv[2]), tiny_config(), tensorboard=False, warn=lambda _: None)\n"
+    )
+    command = [sys.executable, "-c", program, str(tiny_dataset.path), str(tmp_path / "run")]
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    rng = np.random.default_rng(0)
+    kills = 0
+    for delay in rng.uniform(0.05, 2.5, 10):
+        process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+        process.stdout.close()
+    assert kills >= 1
+    train(tiny_dataset, tmp_path / "run")
+    assert_same_end(whole_run, tmp_path / "run")
+
+
+def test_a_damaged_checkpoint_is_said_and_the_one_before_used(tiny_dataset, whole_run, tmp_path):
+    train(tiny_dataset, tmp_path / "run", kimg=0.032)
+    newest = checkpoint.checkpoints(tmp_path / "run" / "checkpoint")[0]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.warns(UserWarning, match="damaged"):
+        train(tiny_dataset, tmp_path / "run")
+    tensors = end(tmp_path / "run")[0]
+    assert all(torch.equal(tensors[name], value) for name, value in end(whole_run)[0].items())
+
+
+def test_when_every_checkpoint_is_damaged_nothing_is_overwritten(tiny_dataset, tmp_path):
+    train(tiny_dataset, tmp_path / "run", kimg=0.032)
+    for path in checkpoint.checkpoints(tmp_path / "run" / "checkpoint"):
+        path.write_bytes(b"")
+    with pytest.warns(UserWarning, match="damaged"), pytest.raises(WeightsError, match="No checkpoint"):
+        train(tiny_dataset, tmp_path / "run")
+
+
+def test_a_run_can_be_lengthened(tiny_dataset, whole_run, tmp_path):
+    train(tiny_dataset, tmp_path / "run", kimg=0.032)
+    train(tiny_dataset, tmp_path / "run")
+    tensors = end(tmp_path / "run")[0]
+    assert all(torch.equal(tensors[name], value) for name, value in end(whole_run)[0].items())
+
+
+def test_a_run_of_other_settings_is_refused_and_named(tiny_dataset, whole_run):
+    with pytest.raises(ConfigError, match=r"r1_gamma was 1.0, is 3.0.*choose another --out"):
+        train(tiny_dataset, whole_run, r1_gamma=3)
+
+
+def test_a_run_on_other_images_is_refused(tiny_dataset, whole_run):
+    with pytest.raises(ConfigError, match="other images"):
+        train(tiny_dataset.subset(3, seed=0), whole_run)
+
+
+def test_a_folder_with_other_things_is_left_alone(tiny_dataset, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ConfigError, match="no run"):
+        train(tiny_dataset, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_images_of_another_size_say_which_command_helps(tiny_dataset, tmp_path):
+    network = {"size": 64, "channel_base": 256}
+    with pytest.raises(DataError, match=r"32 px.*64 px.*--size 64"):
+        train(tiny_dataset, tmp_path / "run", network=network)
+
+
+def test_a_subset_is_of_whole_parents(tiny_dataset, tmp_path):
+    out = train(tiny_dataset, tmp_path / "run", subset=5, kimg=0.016)
+    card = Generator.load(out / "last").card
+    assert (card.data["parent micrographs"], card.data["patches"]) == (5, 20)
+    assert card.pixel_size_um == 0.5
+
+
+def test_losses_that_are_not_finite_stop_the_run_and_say_what_to_change(tiny_dataset, tmp_path):
+    def poison(state):
+        if state.images_seen == 20:
+            state.G.synthesis.const.data.fill_(float("nan"))
+
+    with pytest.raises(tick.TrainingError, match=r"not finite.*learning_rate"):
+        train(tiny_dataset, tmp_path / "run", on_step=poison)
+    assert Generator.load(tmp_path / "run" / "last").card.images_seen == 16
+
+
+def test_pictures_that_are_all_alike_raise_an_alarm(tiny_dataset, tmp_path):
+    said = []
+
+    def collapse(state):
+        for network in (state.G, state.G_ema):
+            network.synthesis.to_grey.zero_grad()
+            for layer in network.synthesis.to_grey:
+                layer.conv.weight.data.zero_()
+
+    train(tiny_dataset, tmp_path / "run", kimg=0.032, on_step=collapse, warn=said.append)
+    assert any("differ" in message and "r1_gamma" in message for message in said)
+
+
+def test_p_adapts_and_a_fixed_p_stays(tiny_dataset, whole_run, tmp_path):
+    adaptive = [line["p"] for line in end(whole_run)[1]]
+    train(tiny_dataset, tmp_path / "run", p=0.25)
+    assert len(set(adaptive)) > 1
+    assert {line["p"] for line in end(tmp_path / "run")[1]} == {0.25}
+
+
+def test_the_best_generator_is_the_one_with_the_lowest_fid(whole_run):
+    lines = [line for line in end(whole_run)[1] if "fid" in line]
+    best = Generator.load(whole_run / "best").card
+    assert len(lines) >= 2
+    assert best.scores["fid"] == min(line["fid"] for line in lines)
+
+
+def test_a_lower_fid_bought_with_half_the_recall_is_not_better():
+    best = {"fid": 10.0, "recall": 0.4}
+    assert tick.is_better({"fid": 9.0, "recall": 0.3}, best)
+    assert not tick.is_better({"fid": 5.0, "recall": 0.1}, best)
+    assert not tick.is_better({"fid": 11.0, "recall": 0.9}, best)
+
+
+def test_the_start_of_a_run_follows_from_its_seed():
+    one, same, other = (new_state(tiny_config(seed=seed)) for seed in (0, 0, 1))
+    weights = [dict(state.G.named_parameters())["mapping.layers.0.weight"] for state in (one, same, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_discriminator_that_is_alone_in_learning_tells_real_from_generated(tiny_dataset, tmp_path):
+    """Sanity of signs: after some steps real images score above generated ones."""
+    said = {}
+    train(tiny_dataset, tmp_path / "run", augment=(), on_tick=lambda _, line: said.update(line))
+    assert said["score_real"] > said["score_fake"]
