@@ -194,7 +194,7 @@ def test_image_cropped_in_imagej_takes_its_scale_and_not_the_stale_text(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("unit", "um"), [("um", 1), ("µm", 1), ("micron", 1), ("nm", 1e-3), ("mm", 1e3), ("cm", 1e4), ("inch", 25400)]
+    ("unit", "um"), [("um", 1), (r"\u00B5m", 1), ("micron", 1), ("nm", 1e-3), ("mm", 1e3), ("cm", 1e4), ("inch", 25400)]
 )
 def test_imagej_scale_is_pixels_per_its_unit(tmp_path, unit, um):
     tifffile.imwrite(tmp_path / "a.tif", GREY, imagej=True, resolution=(80 * um, 80 * um), metadata={"unit": unit})
@@ -246,6 +246,10 @@ def test_image_that_says_nothing_has_no_pixel_size(tmp_path):
     micrograph = read_micrograph(tmp_path / "a.tif")
     assert micrograph.pixel_size_um is None
     assert micrograph.notes["pixel_size"] == "none: no tag and no text file states one"
+
+
+def test_odd_keywords_of_a_foreign_png_are_no_trouble():
+    assert read_header(Header(8, text={"\\x": "1", "Software": "other"}))[0] is None
 
 
 # ---- what cannot be believed

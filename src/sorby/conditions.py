@@ -6,7 +6,7 @@ the vector that a network reads: classes as one-hot, continuous values scaled (l
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
@@ -95,7 +95,7 @@ class ConditionSpace(BaseModel):
     """Empty for an unconditional dataset."""
 
     @classmethod
-    def from_rows(cls, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> Self:
+    def from_rows(cls, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> "ConditionSpace":
         """Build the space of `columns`, each written `NAME[:UNIT[:linear|log|class]]`, from the rows of a table.
 
         Without a kind, a column of numbers is linear and any other a class. Raises `DataError` for a missing column, an

@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Callable
 from io import BytesIO
+from operator import add
 from typing import Any
 
 import imagecodecs
@@ -49,9 +50,8 @@ def decode(data: bytes, *, name: str, sidecar: str | None = None) -> Decoded:
         raise DataError(f"{name} {reason}") from None
     # Decoders meet damaged bytes in ways of their own: struct, zlib, index and many other errors.
     except Exception as error:
-        what = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(
-            f"{name} is damaged or cut short ({what}): expected a whole image; copy it again from the microscope."
+            f"{name} is damaged or cut short ({_words(error)}): expected a whole image; copy it again from its source."
         ) from error
 
 
@@ -67,8 +67,14 @@ def _reader(data: bytes) -> Callable[[bytes, str | None], Decoded] | None:
 def _guess(data: bytes) -> str:
     if not data:
         return "empty (0 bytes)"
-    is_text = all(byte >= 32 or byte in b"\t\r\n" for byte in data[:64])
+    is_text = all(32 <= byte < 127 or byte in b"\t\r\n" for byte in data[:64])
     return f"{'text' if is_text else 'no known image'} (starts with {data[:12]!r})"
+
+
+def _words(error: Exception) -> str:
+    """What a decoder says on one line; an error that only stumbles over nonsense has nothing to tell a user."""
+    says = isinstance(error, ValueError | OSError | RuntimeError | SyntaxError)
+    return " ".join(str(error).split())[:120] if says else "the header makes no sense"
 
 
 def _check_size(width: int, height: int) -> None:
@@ -109,15 +115,19 @@ def _check_page(page: Any, file_bytes: int) -> None:
         raise _RefusedError(
             f"has {page.bitspersample}-bit {kind} pixels: expected unsigned 8 or 16 bits; save it as 8-bit or 16-bit."
         )
-    ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
-    complete = ends and min(page.dataoffsets) > 0 and min(page.databytecounts) > 0 and max(ends) <= file_bytes
-    if not complete or (page.compression == 1 and sum(page.databytecounts) < _raw_bytes(page)):
-        raise _RefusedError("has pixels missing from the file: expected a whole image; copy it again.")
+    if not _is_complete(page, file_bytes):
+        raise _RefusedError("has pixels missing from the file: expected a whole image; copy it again from its source.")
 
 
-def _raw_bytes(page: Any) -> int:
-    """Least number of bytes of an uncompressed page, with rows padded to whole bytes."""
-    return page.imagelength * ((page.imagewidth * page.samplesperpixel * page.bitspersample + 7) // 8)
+def _is_complete(page: Any, file_bytes: int) -> bool:
+    """False where a strip or tile is not in the file: tifffile would fill it with zeros."""
+    offsets, counts = page.dataoffsets, page.databytecounts
+    if not len(offsets) == len(counts) >= math.prod(page.chunked) > 0:
+        return False
+    if min(offsets) <= 0 or min(counts) <= 0 or max(map(add, offsets, counts)) > file_bytes:
+        return False
+    raw_bytes = page.imagelength * ((page.imagewidth * page.samplesperpixel * page.bitspersample + 7) // 8)
+    return page.compression != 1 or sum(counts) >= raw_bytes
 
 
 def _page_to_grey(page: Any, notes: dict[str, str]) -> Grey:
@@ -157,6 +167,9 @@ def _tiff_dpi(tags: dict[int, Any]) -> float | None:
 def _png(data: bytes, sidecar: str | None) -> Decoded:
     if b"acTL" in data[: max(data.find(b"IDAT"), 0)]:
         raise _RefusedError("is an animated PNG: expected one image; save one frame as PNG.")
+    # Damaged bytes must not reach imagecodecs: libpng writes to stderr, and each failure takes one reference from None
+    # (imagecodecs 2026.3.6), which ends a Python before 3.12 after some thousand failures.
+    PngImageFile(BytesIO(data)).verify()
     return _with_pillow(PngImageFile, data, sidecar)
 
 

@@ -159,14 +159,15 @@ def _distinct(names: Any) -> str:
 
 
 def _short(values: Mapping[str, Any]) -> str:
-    """Nested settings on one line.
+    """Nested settings on one line, without empty ones.
 
-    >>> _short({"size": 64, "crack": {"reject": True}})
-    'size 64; crack (reject True)'
+    >>> _short({"size": 64, "keep": [], "limits": {"crack": 0.5}})
+    'size 64; limits (crack 0.5)'
     """
     return "; ".join(
         f"{name} ({_short(value)})" if isinstance(value, Mapping) else f"{name} {_number(value)}"
         for name, value in values.items()
+        if value not in ([], (), {}, None)
     )
 
 

@@ -57,7 +57,7 @@ def write_micrograph(
 ) -> None:
     """Write a PNG or, by the suffix of `path`, a TIFF that ImageJ opens with the right scale.
 
-    `description` goes into the PNG's text chunks, whose keys are at most 79 Latin-1 characters, or into ImageJ's Info.
+    `description` goes into the PNG's text chunks, whose keywords have at most 79 characters, or into ImageJ's Info.
     `read_micrograph` gives back the same grey values, pixel size and description. Equal input gives equal bytes.
     Raises `DataError` where the suffix is another or the disk is full.
     """
@@ -76,7 +76,8 @@ def _png(
 ) -> bytes:
     text = PngInfo()
     for key, value in entries.items():
-        text.add_text(key, value)
+        # A keyword has to be Latin-1; names of conditions can be in any script.
+        text.add_text(key.encode("unicode_escape"), value)
     pixels_per_metre = 1e6 / pixel_size_um if pixel_size_um else 0.0
     # Pillow turns dots per inch back into the whole number of pixels per metre of the pHYs chunk.
     dpi = (pixels_per_metre * 0.0254,) * 2 if 1 <= pixels_per_metre <= MAX_PNG_RESOLUTION else None

@@ -92,7 +92,13 @@ def find_images(sources: Sequence[str | Path]) -> list[ImageFile]:
 
 def _expand(source: Path) -> list[ImageFile]:
     if source.is_dir():
-        return _in_folder(source)
+        found = _in_folder(source)
+        if not found:
+            raise DataError(
+                f"{source} holds no image (hidden files and links that lead out of it do not count): "
+                f"expected {KINDS}; name the folder that holds them."
+            )
+        return found
     if source.is_file():
         return _in_zip(source) if source.suffix.lower() == ".zip" else [_named_file(source)]
     if glob.has_magic(str(source)):
@@ -109,18 +115,16 @@ def _named_file(path: Path) -> ImageFile:
 def _in_pattern(pattern: Path) -> list[ImageFile]:
     matches = [Path(match) for match in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207
     usable = [path for path in matches if path.is_dir() or _is_image(path.name) or path.suffix.lower() == ".zip"]
-    if not usable:
+    found = [file for path in usable for file in (_in_folder(path) if path.is_dir() else _expand(path))]
+    if not found:
         raise DataError(f"{pattern} matches no image: expected {KINDS}; check the pattern.")
-    return [file for path in usable for file in _expand(path)]
+    return found
 
 
 def _in_folder(folder: Path) -> list[ImageFile]:
     inside = sorted(path.relative_to(folder) for path in folder.rglob("*"))
     images = [path for path in inside if _is_image(path.name) and not _is_hidden(path) and (folder / path).is_file()]
     kept = [path for path in images if (folder / path).resolve().is_relative_to(folder.resolve())]
-    if not kept:
-        links = f" ({len(images)} links lead out of it and were not followed)" if images else ""
-        raise DataError(f"{folder} holds no image{links}: expected {KINDS}; name the folder that holds them.")
     sidecars = _texts_by_stem(path.as_posix() for path in inside)
     return [_plain_file(folder / path, path.as_posix(), sidecars.get(_stem(path.as_posix()))) for path in kept]
 

@@ -96,11 +96,18 @@ def sorby(header: Header) -> Reading | None:
 
 def _own_description(header: Header) -> dict[str, str] | None:
     try:
-        entries = dict(header.text) or json.loads(header.tags[50839]["Info"])
+        entries = {_unescaped(key): value for key, value in header.text.items()} or json.loads(
+            header.tags[50839]["Info"]
+        )
         is_ours = entries.pop("Software", None) == SOFTWARE
         return {key: str(value) for key, value in entries.items()} if is_ours else None
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _unescaped(keyword: str) -> str:
+    """Undo what `write_micrograph` does to put any script into a PNG keyword."""
+    return keyword.encode("latin-1").decode("unicode_escape")
 
 
 def zeiss(header: Header) -> Reading | None:

@@ -10,11 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sorby.conditions import ConditionSpace
+from sorby.data.dataset import Patch, write_dataset
 from sorby.errors import ConfigError, DataError, WeightsError
 from sorby.generator import Generator
 from sorby.training import checkpoint, run, tick
 from sorby.training.state import new_state
-from tests.training.conftest import tiny_config
+from tests.training.conftest import disc_images, tiny_config
 
 
 def fake_scorer(images, config, *, device):
@@ -98,7 +100,7 @@ def test_a_killed_run_always_resumes(tiny_dataset, whole_run, tmp_path):
         "from pathlib import Path\n"
         "from sorby.data.dataset import Dataset\n"
         "from sorby.training import run\n"
-        "from tests.training.conftest import tiny_config\n"
+        "from tests.training.conftest import disc_images, tiny_config\n"
         "from tests.training.test_run import fake_scorer\n"
         "run.quick_scorer = fake_scorer\n"
         "print('ready', flush=True)\n"
@@ -196,6 +198,17 @@ def test_pictures_that_are_all_alike_raise_an_alarm(tiny_dataset, tmp_path):
 
     train(tiny_dataset, tmp_path / "run", kimg=0.032, on_step=collapse, warn=said.append)
     assert any("differ" in message and "r1_gamma" in message for message in said)
+
+
+def test_three_images_are_trained_on_without_scores_and_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.undo()  # the genuine scorer, which wants at least five images
+    patches = [Patch(file=f"00000/{i}.png", parent=f"p{i}") for i in range(3)]
+    images = zip(patches, disc_images(3), strict=True)
+    few = write_dataset(tmp_path / "few.zip", images, space=ConditionSpace(), recipe={})
+    said = []
+    out = train(few, tmp_path / "run", kimg=0.016, score_ticks=1, warn=said.append)
+    assert "without scores" in said[0]
+    assert Generator.load(out).card.data["patches"] == 3
 
 
 def test_p_adapts_and_a_fixed_p_stays(tiny_dataset, whole_run, tmp_path):

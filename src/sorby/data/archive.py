@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sorby.atomic import new_file, new_folder
 from sorby.errors import DataError
@@ -17,6 +17,7 @@ from sorby.errors import DataError
 TIME_STAMP = (1980, 1, 1, 0, 0, 0)
 
 
+@runtime_checkable
 class Archive(Protocol):
     """Files under names with forward slashes."""
 
@@ -98,6 +99,7 @@ def open_archive(path: Path) -> Archive:
     return ZipArchive(path)
 
 
+@runtime_checkable
 class Writer(Protocol):
     """Takes files one by one."""
 
@@ -129,10 +131,25 @@ class _FolderWriter:
 
 @contextmanager
 def new_archive(path: Path) -> Iterator[Writer]:
-    """Write a zip (where `path` ends in .zip) or a folder that is there whole or not at all."""
+    """Write a zip (where `path` ends in .zip) or a folder that is there whole or not at all.
+
+    Raises `DataError` where something other than a dataset is in its place.
+    """
+    check_replaceable(path)
     if path.suffix == ".zip":
         with new_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as file:
             yield _ZipWriter(file)
     else:
         with new_folder(path) as folder:
             yield _FolderWriter(folder)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise `DataError` where `path` holds anything but a dataset, which writing there would destroy."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    is_archive = path.is_dir() or zipfile.is_zipfile(path)
+    if not is_archive or "dataset.toml" not in open_archive(path).names():
+        raise DataError(f"{path} is there and no dataset of Sorby's: choose another --out, or move it away.")
+    if path.is_dir() == (path.suffix == ".zip"):
+        raise DataError(f"{path} should be a {'file' if path.is_dir() else 'folder'}: choose another --out.")

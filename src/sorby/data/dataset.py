@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import tomli_w
@@ -47,7 +47,7 @@ class Dataset:
     archive: Archive = field(repr=False, compare=False)
 
     @classmethod
-    def open(cls, path: Path | str) -> Self:
+    def open(cls, path: Path | str) -> "Dataset":
         """Open and check a dataset. Raises `DataError` where files are missing, changed, or of several sizes."""
         path, archive = Path(path), open_archive(Path(path))
         if "dataset.toml" in archive.names():
@@ -56,7 +56,7 @@ class Dataset:
         return cls(path, patches, space, {}, size, channels, archive)
 
     @classmethod
-    def _open_own(cls, path: Path, archive: Archive) -> Self:
+    def _open_own(cls, path: Path, archive: Archive) -> "Dataset":
         try:
             about, text = tomllib.loads(archive.read("dataset.toml").decode()), archive.read("manifest.csv")
             if hashlib.sha256(text).hexdigest() != about["sha256"]["manifest.csv"]:
@@ -110,14 +110,14 @@ class Dataset:
         index = {parent: number for number, parent in enumerate(self.parents)}
         return np.array([index[patch.parent] for patch in self.patches], dtype=np.int64)
 
-    def split(self, name: Split) -> Self:
+    def split(self, name: Split) -> "Dataset":
         """The patches of one side of the split. Raises `DataError` where there are none."""
         chosen = tuple(patch for patch in self.patches if patch.split == name)
         if not chosen:
             raise DataError(f"{self.path} has no {name} patches: prepare it again with another --held-out.")
         return replace(self, patches=chosen)
 
-    def subset(self, num_parents: int, *, seed: int) -> Self:
+    def subset(self, num_parents: int, *, seed: int) -> "Dataset":
         """All patches of `num_parents` parents drawn with `seed`; a smaller subset lies within a larger one."""
         if not 1 <= num_parents <= len(self.parents):
             raise ConfigError(

@@ -22,8 +22,8 @@ def grey_range(grey: Grey, rule: str) -> tuple[int, int]:
     if grey.dtype == np.uint8:
         return 0, 255
     if rule != "image":
-        low, high = rule.split(":")
-        return int(low), int(high)
+        first, last = rule.split(":")
+        return int(first), int(last)
     share = np.cumsum(histogram(grey)) / grey.size
     low, high = (int(level) for level in np.searchsorted(share, TAILS))
     return low, max(high, low + 1)
@@ -40,7 +40,7 @@ def to_8bit(grey: Grey, low: int, high: int) -> tuple[UInt8[np.ndarray, "h w"], 
     levels = np.arange(65536)
     table = np.rint((levels - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
     outside = np.count_nonzero(grey < low) + np.count_nonzero(grey > high)
-    return table[grey], outside / grey.size
+    return table[grey], float(outside / grey.size)
 
 
 def median(grey: UInt8[np.ndarray, "h w"], size: int) -> UInt8[np.ndarray, "h w"]:
@@ -48,9 +48,7 @@ def median(grey: UInt8[np.ndarray, "h w"], size: int) -> UInt8[np.ndarray, "h w"
     return median_filter(grey, size=size, mode="nearest") if size else grey
 
 
-def match_table(
-    source: Int[np.ndarray, "256"], reference: Int[np.ndarray, "256"]
-) -> UInt8[np.ndarray, "256"]:
+def match_table(source: Int[np.ndarray, "256"], reference: Int[np.ndarray, "256"]) -> UInt8[np.ndarray, "256"]:
     """The new grey level of each old one, so that the cumulative histogram follows the reference (paper A, Methods).
 
     The two arguments are histograms. A level that the source does not have maps between its neighbours.

@@ -16,7 +16,7 @@ def read_table(path: Path) -> list[Row]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as a labels table ({error}): save it as CSV in UTF-8.") from error
+        raise DataError(f"{path} cannot be read as a labels table ({_why(error)}): save it as CSV in UTF-8.") from error
     lines = text.splitlines()
     header = lines[0] if lines else ""
     table = csv.DictReader(lines, delimiter=max(",;\t", key=header.count), restkey="", restval="")
@@ -110,7 +110,7 @@ def read_list(path: Path) -> tuple[str, ...]:
         lines = (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
         return tuple(line for line in lines if line and not line.startswith("#"))
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as a list of names ({error}): write one name a line.") from error
+        raise DataError(f"{path} cannot be read as a list of names ({_why(error)}): write one name a line.") from error
 
 
 def value_of(row: Mapping[str, str] | None, column: str | None) -> str:
@@ -121,3 +121,7 @@ def value_of(row: Mapping[str, str] | None, column: str | None) -> str:
 def _agree(a: Sequence[str], b: Sequence[str]) -> bool:
     shorter = min(len(a), len(b))
     return list(a[-shorter:]) == list(b[-shorter:])
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "not UTF-8"

@@ -1,6 +1,6 @@
 """Where patches lie in a micrograph, and the one resampling that brings it to scale.
 
-Positions are in pixels of the picture that is cut; boxes are in pixels of the parent as it was read, fractions included.
+Corners are in pixels of the resampled picture, boxes in pixels of the parent as it was read, fractions included.
 """
 
 import math
@@ -35,7 +35,8 @@ class Box:
 class Cutting:
     """How one micrograph is cut."""
 
-    frame: Box  # part of the parent that is resampled
+    frame: Box  # part of the picture that is resampled
+    top_px: int  # rows of the parent above the picture, such as an info bar
     width_px: int  # size after resampling
     height_px: int
     scale: float  # resampled pixels for one of the parent's
@@ -44,11 +45,11 @@ class Cutting:
 
     def boxes(self) -> list[Box]:
         """The box of each patch in the parent."""
-        side = self.size / self.scale
-        return [Box(self.frame.x_px + x / self.scale, self.frame.y_px + y / self.scale, side, side) for x, y in self.corners]
+        left, top, side = self.frame.x_px, self.top_px + self.frame.y_px, self.size / self.scale
+        return [Box(left + x / self.scale, top + y / self.scale, side, side) for x, y in self.corners]
 
     def resample(self, grey: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "height width"]:
-        """The frame of the parent at the wanted scale, antialiased (Lanczos, its support widened by 1/scale)."""
+        """The picture at the wanted scale, antialiased (Lanczos, its support widened by 1/scale)."""
         frame = self.frame
         box = (frame.x_px, frame.y_px, frame.x_px + frame.width_px, frame.y_px + frame.height_px)
         size = (self.width_px, self.height_px)
@@ -66,28 +67,26 @@ def scale_of(recipe: Recipe, pixel_size_um: float | None) -> float:
     if recipe.um_per_px is None:
         return recipe.scale or 1.0
     if pixel_size_um is None:
-        raise UnusableError("no pixel size, which a common length scale needs", "none", f"{recipe.um_per_px:g} µm wanted")
+        raise UnusableError("no pixel size", "none in file or labels", f"needed for {recipe.um_per_px:g} µm/px")
     scale = pixel_size_um / recipe.um_per_px
     if scale > recipe.max_upsample:
-        raise UnusableError("too coarse: it would be enlarged", f"{scale:.3g} times", f"at most {recipe.max_upsample:g}")
+        raise UnusableError("too coarse", f"to be enlarged {scale:.3g} times", f"at most {recipe.max_upsample:g}")
     return scale
 
 
-def plan_cutting(
-    recipe: Recipe, *, width_px: int, top_px: int, bottom_px: int, pixel_size_um: float | None
-) -> Cutting:
+def plan_cutting(recipe: Recipe, *, width_px: int, top_px: int, bottom_px: int, pixel_size_um: float | None) -> Cutting:
     """Cutting of a parent whose picture is rows `top_px` to `bottom_px`. Raises `UnusableError` where none fits."""
     scale = scale_of(recipe, pixel_size_um)
     height_px = bottom_px - top_px
-    # A whole number of pixels at exactly this scale, from the middle of the frame, rather than a scale that nearly fits.
+    # A whole number of pixels at exactly this scale, from the middle of the frame, not all of it at nearly this scale.
     width, height = math.floor(width_px * scale + 1e-6), math.floor(height_px * scale + 1e-6)
     if min(width, height) < recipe.size:
         raise UnusableError("smaller than a patch", f"{width} x {height} px", f"at least {recipe.size} px")
     frame_width, frame_height = min(width / scale, width_px), min(height / scale, height_px)
-    frame = Box((width_px - frame_width) / 2, top_px + (height_px - frame_height) / 2, frame_width, frame_height)
+    frame = Box((width_px - frame_width) / 2, (height_px - frame_height) / 2, frame_width, frame_height)
     columns, rows = _starts(width, recipe), _starts(height, recipe)
     corners = tuple((x, y) for y in rows for x in columns)
-    return Cutting(frame, width, height, scale, corners, recipe.size)
+    return Cutting(frame, top_px, width, height, scale, corners, recipe.size)
 
 
 def _starts(length: int, recipe: Recipe) -> list[int]:

@@ -1,7 +1,6 @@
 """Every setting of `sorby prepare`, once. A dataset records its recipe in dataset.toml."""
 
-import math
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -17,17 +16,17 @@ class Limits(_Settings):
     """What a micrograph may measure before it is rejected; `sorby.data.quality` says how each is measured."""
 
     grey_levels: float = Field(8, ge=0)
-    """Blank: fewer grey levels (of 256) than this between the 1st and the 99th percentile."""
-    correlation: float = Field(0.1, ge=-1, le=1)
+    """Blank: fewer grey levels than this between the 1st and the 99th percentile."""
+    correlation: float = Field(0.05, ge=-1, le=1)
     """Blank: neighbouring pixels correlate less than this, so that there is nothing but noise."""
-    sharpness: float = Field(0.015, ge=0)
-    """Blurred: the share of the contrast that is finer than about 8 px is less than this."""
-    saturated: float = Field(0.5, ge=0, le=1)
-    """Saturated: a larger share of the pixels than this is pure black or pure white."""
+    sharpness: float = Field(0.27, ge=0)
+    """Blurred: details of about 2 to 6 px have less contrast than this, relative to details of about 6 to 20 px."""
+    saturated: float = Field(0.6, ge=0, le=1)
+    """Saturated: a larger share of the pixels than this has the darkest or the brightest value of the image."""
     crack: float = Field(0.5, ge=0)
     """Cracked: a dark, thin, unbranched line is longer than this share of the shorter side; 0 looks for none."""
     near_duplicate: float = Field(0.95, ge=0)
-    """Near-duplicate: details of about 1/32 of the frame correlate more than this with an earlier image; 0 looks for none."""
+    """Near-duplicate: details of 1/32 of the frame correlate this much with an earlier image; 0 looks for none."""
 
 
 class Recipe(_Settings):
@@ -43,7 +42,7 @@ class Recipe(_Settings):
     match: bool = False
     """Match the histogram of every image to that of the reference."""
     reference: str | None = None
-    """Name of the reference image, or a file that is not among the sources; by default the best by `reference_scores`."""
+    """The reference: an image of the sources or another file; by default the most even, sharp and noiseless one."""
     cut: Literal["centre", "patches"] = "patches"
     """One square from the middle of each image, or a grid of squares over it."""
     size: int = Field(64, ge=8, le=4096)
@@ -104,7 +103,7 @@ class Recipe(_Settings):
         return value
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "Recipe":
         if self.scale is not None and self.um_per_px is not None:
             raise ValueError("scale and um_per_px are both given, expected one of them")
         if self.cut == "centre" and self.stride is not None:
@@ -145,11 +144,15 @@ def make_recipe(preset: str = "plain", **changes: Any) -> Recipe:
     try:
         return Recipe(**{**PRESETS[preset], **changes})
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{name} {first['msg'].removeprefix('Value error, ')}.".strip()) from None
+        raise ConfigError(_first_fault(error)) from None
 
 
-def check_finite(value: float) -> bool:
-    """Whether a length can be used."""
-    return math.isfinite(value) and value > 0
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        known = Limits.model_fields if first["loc"][0] == "limits" else Recipe.model_fields
+        return f"Setting {name} is unknown: choose from {', '.join(known)}."
+    fault = first["msg"].removeprefix("Value error, ")
+    given = f" (given: {first['input']})" if name and "expected" not in fault else ""
+    return f"{name} {fault}".strip() + f"{given}."

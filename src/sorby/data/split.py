@@ -11,7 +11,7 @@ def held_out_groups(
 ) -> frozenset[str]:
     """The groups to hold out, given the group and the class of each parent.
 
-    In each class (a group has the class of its first parent) groups are taken in random order as long as that brings the
+    In each class (a group has the class of its first parent) groups are taken in random order where that brings the
     number of parents nearer to `fraction`. At least one group is held out where there are two and `fraction` is not 0,
     and never all.
     """

@@ -82,7 +82,7 @@ class EfficientNetLite0(nn.Module):
         x = _relu6(self._bn1(self._conv_head(self._blocks(x))))
         return x.mean(dim=(2, 3))
 
-    def folded(self) -> Self:
+    def folded(self) -> "EfficientNetLite0":
         """The same function with each normalisation inside the convolution before it, a third faster."""
         net = copy.deepcopy(self).eval().requires_grad_(False)
         _fold(net, "_conv_stem", "_bn0")

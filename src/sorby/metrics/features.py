@@ -9,6 +9,7 @@ Everything runs in single precision. In bf16 Inception was 1.8 times as fast and
 600 micrographs FID moved by 0.05 (of 80) and by 0.8 (of 49), and KID by 15 %: a score must not hang on the processor.
 """
 
+import pickle
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def _fill(module: nn.Module, path: Path) -> None:
             module.load_state_dict(safetensors.torch.load_file(path))
         else:
             module.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
-    except (RuntimeError, SafetensorError, ValueError, KeyError, EOFError, TypeError, OSError) as error:
+    except (RuntimeError, pickle.UnpicklingError, SafetensorError, EOFError, TypeError, OSError) as error:
         raise WeightsError(
             f"{path} holds no weights of {type(module).__name__} ({str(error).splitlines()[0]}): "
             "expected the plain state dict that torchvision or its package publishes."

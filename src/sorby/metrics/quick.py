@@ -8,9 +8,9 @@ from sorby.errors import DataError
 from sorby.metrics.features import extract_features, load_network
 from sorby.metrics.frechet import feature_stats, frechet_distance
 from sorby.metrics.kernel import kernel_distance
-from sorby.metrics.neighbours import precision, recall
+from sorby.metrics.neighbours import neighbour_scores
 
-MIN_IMAGES = 5  # a side: neighbours to the third, and a covariance
+MIN_IMAGES = 6  # a side: more than the neighbours counted
 
 
 class QuickScores:
@@ -29,7 +29,7 @@ class QuickScores:
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Take features of `real`, or of `max_real` of them drawn with `seed`; raises `DataError` for fewer than 5."""
+        """Take features of `real`, or of `max_real` of them drawn with `seed`; raises `DataError` for fewer than 6."""
         _check(real, "real")
         chosen = np.random.default_rng(seed).permutation(len(real))[:max_real]
         self.network = load_network(network, device=device)
@@ -37,14 +37,15 @@ class QuickScores:
         self._stats = feature_stats(self._real)
 
     def __call__(self, generated: UInt8[np.ndarray, "m c h w"]) -> dict[str, float]:
-        """`fid`, `kid`, `precision` and `recall` (k = 3) of at least five pictures; all finite."""
+        """`fid`, `kid`, `precision` and `recall` (k = 3) of at least six pictures; all finite."""
         _check(generated, "generated")
         features = extract_features(self.network, [generated])
+        near = neighbour_scores(self._real, features)
         return {
             "fid": frechet_distance(self._stats, feature_stats(features)),
             "kid": kernel_distance(self._real, features),
-            "precision": precision(self._real, features),
-            "recall": recall(self._real, features),
+            "precision": near.precision,
+            "recall": near.recall,
         }
 
 

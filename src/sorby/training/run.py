@@ -13,7 +13,7 @@ from sorby import __version__
 from sorby.atomic import recover_folder, write_text
 from sorby.config import MAY_CHANGE, TrainConfig, from_toml, to_toml
 from sorby.data.dataset import Dataset
-from sorby.errors import ConfigError, DataError
+from sorby.errors import ConfigError, DataError, WeightsError
 from sorby.generator import GeneratorCard
 from sorby.training import checkpoint
 from sorby.training.batches import Batches
@@ -63,7 +63,7 @@ def train(
         config,
         card_of(data, config),
         reals=images[_spread(data, Ticker.GRID)].numpy(),
-        scorer=quick_scorer(images.numpy(), config, device=device) if config.score_ticks else None,
+        scorer=_scorer_or_none(images.numpy(), config, device=device, warn=warn),
         tensorboard=tensorboard,
         report=on_tick,
         warn=warn,
@@ -115,6 +115,23 @@ def quick_scorer(images: UInt8[np.ndarray, "n c h w"], config: TrainConfig, *, d
     from sorby.metrics.quick import QuickScores
 
     return QuickScores(images, seed=config.seed, device=str(device))
+
+
+def _scorer_or_none(
+    images: UInt8[np.ndarray, "n c h w"],
+    config: TrainConfig,
+    *,
+    device: torch.device | str,
+    warn: Callable[[str], None],
+) -> Scorer | None:
+    """A scorer where scores are asked for and can be had; training goes on without, saying why."""
+    if not config.score_ticks:
+        return None
+    try:
+        return quick_scorer(images, config, device=device)
+    except (DataError, WeightsError) as reason:
+        warn(f"training without scores, so that `best` is never written: {reason}")
+        return None
 
 
 def _spread(data: Dataset, num: int) -> list[int]:

@@ -1,0 +1,45 @@
+"""`sorby evaluate`: whether the generated images can be believed."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    generated: Annotated[Path, typer.Argument(help="Run, generator, dataset, or folder of images.")],
+    real: Annotated[Path, typer.Argument(help="Dataset with held-out micrographs, or a folder of real images.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.html and scores.json.")],
+    num: Annotated[int, typer.Option(help="Images of each side, at most.")] = 2000,
+    network: Annotated[
+        list[str] | None,
+        typer.Option(help="inception, efficientnet-lite0 or vgg16; repeatable. By default all that are installed."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws the images and the halves for the intervals.", min=0)] = 0,
+    truncation: Annotated[float, typer.Option(help="0 to 1, for a generator.")] = 1.0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
+) -> None:
+    """Score generated images against real ones: FID, KID, precision, recall and more, with intervals and floors."""
+    from sorby.cli.train import chosen_device
+    from sorby.evaluate import evaluate as run
+
+    report = run(
+        generated,
+        real,
+        out,
+        num=num,
+        seed=seed,
+        networks=network or (),
+        truncation=truncation,
+        device=chosen_device(device),
+        command=shlex.join(["sorby", *sys.argv[1:]]),
+        say=lambda text: typer.echo(f"{text} ...", err=True),
+    )
+    for score in report.scores:
+        if score.against == report.against[0]:
+            typer.echo(score)
+    for note in report.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(f"report: {out / 'report.html'}")

@@ -1,0 +1,227 @@
+"""Can the generated images be believed? Scores against real micrographs, with floors, in one report."""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from sorby.atomic import write_text
+from sorby.errors import DataError, WeightsError
+from sorby.metrics.cache import cached_features
+from sorby.metrics.compare import MIN_IMAGES, Side, check_number, compare
+from sorby.metrics.features import FEATURE_NETWORKS, FeatureNetwork, load_network
+from sorby.metrics.neighbours import nearest
+from sorby.metrics.record import Check, Likeness, Pair, Report
+from sorby.metrics.score import Against, Score
+from sorby.metrics.sets import ImageSet, conditions_of, open_real, open_set
+from sorby.metrics.structure import grey_histogram, histogram_distance, radial_power, spectrum_distance
+from sorby.report.html import Pictures, render
+from sorby.training.tick import read_log
+
+SAMPLE = 512  # pictures a side for grey values, spectra and the grids
+NUM_PAIRS = 6
+SCALE_TOLERANCE = 0.01
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Generated against some real images, and the two sets of real images that give the floor."""
+
+    against: Against
+    real: ImageSet
+    floor: tuple[ImageSet, ImageSet]
+    """The second stands in the place of the generated images."""
+
+
+def evaluate(
+    generated: str | Path,
+    real: str | Path,
+    out: str | Path,
+    *,
+    num: int = 2000,
+    seed: int = 0,
+    networks: Sequence[str] = (),
+    truncation: float = 1.0,
+    device: torch.device | str = "cpu",
+    command: str = "",
+    say: Say = lambda _: None,
+) -> Report:
+    """Score `generated` against `real`, each a run, a generator, a dataset or a folder of images.
+
+    Takes at most `num` images of each side, drawn with `seed`. Without `networks`, all whose weights are on this
+    machine are used. Writes `out/scores.json` and `out/report.html`; `say` is told what is being done.
+    Raises `DataError`, `ConfigError` or `WeightsError`.
+    """
+    generated, real, out = Path(generated), Path(real), Path(out)
+    check_number(num, "--num")
+    nets, notes = _networks(networks, device)
+    comparisons = _comparisons(real, num, seed, device, notes)
+    fakes = open_set(
+        generated, num=num, seed=seed, conditions=conditions_of(real), truncation=truncation, device=device
+    )
+    fakes = fakes.kept()
+    _check_alike(fakes, comparisons[0].real, notes)
+    sides = dict.fromkeys([fakes, *(images for c in comparisons for images in (c.real, *c.floor))])
+    features = {network.name: {images: _side(images, network, say) for images in sides} for network in nets}
+    samples = {images: images.first(SAMPLE) for images in sides}
+    likeness = _likeness(nets[0].name, features[nets[0].name], fakes, comparisons[-1])
+    report = Report(
+        generated=str(generated),
+        real=str(real),
+        seed=seed,
+        truncation=truncation,
+        pixel_size_um=fakes.pixel_size_um,
+        size_px=(samples[fakes].shape[3], samples[fakes].shape[2]),
+        num={"generated": len(fakes)} | {c.against: len(c.real) for c in comparisons},
+        num_parents={c.against: len(np.unique(c.real.parents)) for c in comparisons},
+        scores=tuple(_scores(nets, features, fakes, comparisons, seed, say)),
+        checks=tuple(check for c in comparisons for check in _checks(samples, fakes, c)),
+        likeness=likeness,
+        notes=tuple(notes),
+        hashes={"generated": fakes.hash} | {c.against: c.real.hash for c in comparisons},
+        command=command,
+        versions=_versions(),
+    )
+    shown = Pictures(
+        samples[fakes], samples[comparisons[0].real], _pair_pictures(likeness, fakes, comparisons[-1].real)
+    )
+    write_text(out / "scores.json", report.model_dump_json(indent=2) + "\n")
+    write_text(out / "report.html", render(report, shown, log=_log(generated)))
+    return report
+
+
+def _networks(names: Sequence[str], device: torch.device | str) -> tuple[list[FeatureNetwork], list[str]]:
+    """The networks asked for, or all that can be had and a note on each that cannot."""
+    if names:
+        return [load_network(name, device=device) for name in dict.fromkeys(names)], []
+    found, notes = [], []
+    for name in FEATURE_NETWORKS:
+        try:
+            found.append(load_network(name, device=device))
+        except WeightsError as error:
+            notes.append(f"Not scored in {name} features: {error}")
+    if not found:
+        raise WeightsError(f"no feature network can be used. {notes[0]}")
+    return found, notes
+
+
+def _comparisons(path: Path, num: int, seed: int, device: torch.device | str, notes: list[str]) -> list[Comparison]:
+    """Held-out micrographs first; where there are none, all real images, with two halves of them for the floor."""
+    reals = open_real(path, num=num, seed=seed, device=device)
+    if len(reals) == 2 and min(len(images) for images in reals.values()) >= MIN_IMAGES:
+        held_out, train = reals["held-out"], reals["train"]
+        return [
+            Comparison("held-out", held_out, (held_out, train)),
+            Comparison("train", train, (train, held_out)),
+        ]
+    notes.append(
+        f"{path.name} has no held-out micrographs (or fewer than {MIN_IMAGES} images of them): a generator that copies "
+        "its training images is not found out by these scores. The floor compares two halves of the real micrographs."
+    )
+    images = max(reals.values(), key=len)
+    return [Comparison("real", images, images.halves(seed=seed))]
+
+
+def _check_alike(fakes: ImageSet, real: ImageSet, notes: list[str]) -> None:
+    """Raise `DataError` for pictures of different sizes; note different or unknown scales."""
+    (_, _, h, w), (_, _, real_h, real_w) = fakes.first(1).shape, real.first(1).shape
+    if (h, w) != (real_h, real_w):
+        raise DataError(
+            f"{fakes.name} has images of {w} x {h} px and {real.name} of {real_w} x {real_h} px: expected one size; "
+            "prepare the real images at the size of the generated ones."
+        )
+    um, real_um = fakes.pixel_size_um, real.pixel_size_um
+    if um is None or real_um is None:
+        notes.append("The pixel size of one side is unknown or mixed: nobody has checked that the scales agree.")
+    elif abs(um / real_um - 1) > SCALE_TOLERANCE:
+        notes.append(
+            f"Pixel sizes differ ({um:g} and {real_um:g} µm): these scores mix up structure and magnification."
+        )
+
+
+def _side(images: ImageSet, network: FeatureNetwork, say: Say) -> Side:
+    say(f"{network.name} features of {len(images)} images: {images.name}")
+    return Side(images.name, cached_features(images, network), images.parents)
+
+
+def _scores(
+    networks: Sequence[FeatureNetwork],
+    features: Mapping[str, Mapping[ImageSet, Side]],
+    fakes: ImageSet,
+    comparisons: Sequence[Comparison],
+    seed: int,
+    say: Say,
+) -> list[Score]:
+    found = []
+    for network in networks:
+        say(f"scores in {network.name} features")
+        sides = features[network.name]
+        for c in comparisons:
+            floor = (sides[c.floor[0]], sides[c.floor[1]])
+            found += compare(sides[fakes], sides[c.real], against=c.against, floor=floor, network=network, seed=seed)
+    return found
+
+
+def _checks(
+    samples: Mapping[ImageSet, UInt8[np.ndarray, "_ c h w"]], fakes: ImageSet, comparison: Comparison
+) -> list[Check]:
+    """Grey values and length scales, from the pictures themselves."""
+    real, generated = samples[comparison.real], samples[fakes]
+    one, other = (samples[images] for images in comparison.floor)
+    measures = (
+        ("grey values", "grey levels", grey_histogram, histogram_distance),
+        ("power spectrum", "decades", radial_power, spectrum_distance),
+    )
+    return [
+        Check(
+            name=name,
+            unit=unit,
+            value=distance(measure(real), measure(generated)),
+            floor=distance(measure(one), measure(other)),
+            against=comparison.against,
+            num_real=len(real),
+            num_generated=len(generated),
+        )
+        for name, unit, measure, distance in measures
+    ]
+
+
+def _likeness(network: str, sides: Mapping[ImageSet, Side], fakes: ImageSet, comparison: Comparison) -> Likeness:
+    one, other = (sides[images].features for images in comparison.floor)
+    _, usual = nearest(other, one)
+    index, distance = nearest(sides[fakes].features, sides[comparison.real].features)
+    closest = np.argsort(distance)[:NUM_PAIRS]
+    names = comparison.real.names
+    pairs = [Pair(generated=fakes.names[i], real=names[index[i]], distance=float(distance[i])) for i in closest]
+    return Likeness(
+        network=network,
+        against=comparison.against,
+        pairs=tuple(pairs),
+        usual_distance=float(np.median(usual)),
+        closer_share=float(np.mean(distance < np.quantile(usual, 0.01))),
+    )
+
+
+def _pair_pictures(
+    likeness: Likeness, fakes: ImageSet, real: ImageSet
+) -> list[tuple[UInt8[np.ndarray, "_ h w"], UInt8[np.ndarray, "_ h w"]]]:
+    pairs = ((fakes.names.index(pair.generated), real.names.index(pair.real)) for pair in likeness.pairs)
+    return [(fakes.load([i])[0], real.load([j])[0]) for i, j in pairs]
+
+
+def _log(generated: Path) -> list[dict[str, Any]]:
+    """Lines of a run's log; empty for anything else."""
+    return read_log(generated) if generated.is_dir() else []
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: version(name) for name in ("sorby", "torch", "numpy", "scipy")}
+    return packages | {"Python": platform.python_version(), "system": platform.platform()}

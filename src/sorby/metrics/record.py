@@ -1,0 +1,93 @@
+"""What an evaluation found, as it is written to `scores.json`."""
+
+from pydantic import BaseModel, ConfigDict
+
+from sorby.errors import ConfigError
+from sorby.metrics.score import Against, Score
+
+
+class Check(BaseModel):
+    """A distance between distributions measured on the pictures themselves, beside that of real against real."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    unit: str
+    value: float
+    floor: float
+    """The same distance between real images of different micrographs."""
+    against: Against
+    num_real: int
+    num_generated: int
+
+
+class Pair(BaseModel):
+    """A generated image and the real one most like it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    generated: str
+    real: str
+    distance: float
+
+
+class Likeness(BaseModel):
+    """The generated images nearest to a real one in feature space, in which copies would be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: str
+    against: Against
+    pairs: tuple[Pair, ...]
+    """Nearest first."""
+    usual_distance: float
+    """Median distance of a real image to the nearest one of other micrographs."""
+    closer_share: float
+    """Share of generated images that are nearer to a real one than 99 % of real images of other micrographs are."""
+
+
+class Report(BaseModel):
+    """All that one evaluation found, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    generated: str
+    real: str
+    seed: int
+    truncation: float
+    pixel_size_um: float | None
+    """Of the generated images; None where unknown."""
+    size_px: tuple[int, int]
+    """Width and height of the generated images."""
+    num: dict[str, int]
+    """Images on each side."""
+    num_parents: dict[str, int]
+    """Micrographs that the real images of each side come from."""
+    scores: tuple[Score, ...]
+    checks: tuple[Check, ...]
+    likeness: Likeness
+    notes: tuple[str, ...]
+    hashes: dict[str, str]
+    command: str
+    versions: dict[str, str]
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Feature networks used, in order."""
+        return tuple(dict.fromkeys(score.network for score in self.scores))
+
+    @property
+    def against(self) -> tuple[Against, ...]:
+        """What was compared to, the most telling first."""
+        return tuple(dict.fromkeys(score.against for score in self.scores))
+
+    def score(self, name: str, *, network: str | None = None, against: Against | None = None) -> Score:
+        """One score, by default in the first network and against the most telling images.
+
+        Raises `ConfigError` where the report has none.
+        """
+        network, against = network or self.networks[0], against or self.against[0]
+        for score in self.scores:
+            if (score.name, score.network, score.against) == (name, network, against):
+                return score
+        raise ConfigError(f"The report has no {name} in {network} features against {against} images.")

@@ -1,0 +1,211 @@
+"""What is compared: a run, a generator, a dataset or a folder of images, all as one kind of set."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+
+from sorby.data.archive import open_archive
+from sorby.data.dataset import Dataset, Split
+from sorby.errors import DataError
+from sorby.generator import Condition, Generator
+from sorby.micrograph import read_micrograph
+from sorby.sources import ImageFile, find_images
+
+BATCH = 32
+MAX_KEPT_BYTES = 2**30
+FIRST_SEED = 2_000_000  # a million seeds for each evaluation, away from those that users and training look at
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Pictures of one size, read or drawn when asked for."""
+
+    name: str
+    names: tuple[str, ...]
+    """One for each picture, as the user knows it."""
+    parents: Int[np.ndarray, " n"]
+    """Number of the micrograph that each picture comes from; generated pictures and plain files are their own."""
+    load: Callable[[Sequence[int]], UInt8[np.ndarray, "n c h w"]]
+    """Pictures by their place in the set."""
+    hash: str
+    """Decides the pictures and their order."""
+    pixel_size_um: float | None
+    """None where unknown or mixed."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def batches(self) -> Iterator[UInt8[np.ndarray, "n c h w"]]:
+        """All pictures in their order, a few at a time."""
+        for start in range(0, len(self), BATCH):
+            yield self.load(range(start, min(start + BATCH, len(self))))
+
+    def first(self, num: int) -> UInt8[np.ndarray, "n c h w"]:
+        """The first `num` pictures, or as many as there are."""
+        return self.load(range(min(num, len(self))))
+
+    def kept(self) -> "ImageSet":
+        """The same, drawn once and kept in memory where that takes less than `MAX_KEPT_BYTES`."""
+        if len(self) * self.first(1).nbytes > MAX_KEPT_BYTES:
+            return self
+        pictures = cache(lambda: np.concatenate(list(self.batches())))
+        return replace(self, load=lambda indices: pictures()[list(indices)])
+
+    def subset(self, chosen: Int[np.ndarray, " m"], *, name: str) -> "ImageSet":
+        """The pictures at some places, in that order."""
+        places = [int(place) for place in chosen]
+        digest = hashlib.sha256(f"{self.hash}|{places}".encode()).hexdigest()
+        load = self.load
+        return replace(
+            self,
+            name=name,
+            names=tuple(self.names[place] for place in places),
+            parents=self.parents[chosen],
+            load=lambda indices: load([places[index] for index in indices]),
+            hash=digest,
+        )
+
+    def at_most(self, num: int, *, seed: int) -> "ImageSet":
+        """`num` pictures drawn with `seed`, in random order, so that the first ones are a fair sample too."""
+        return self.subset(np.random.default_rng(seed).permutation(len(self))[:num], name=self.name)
+
+    def halves(self, *, seed: int) -> tuple["ImageSet", "ImageSet"]:
+        """Two sets without a common parent, of about half of the parents each."""
+        order = np.random.default_rng(seed).permutation(np.unique(self.parents))
+        first = np.isin(self.parents, order[: len(order) // 2])
+        return (
+            self.subset(np.flatnonzero(first), name="one half of the real micrographs"),
+            self.subset(np.flatnonzero(~first), name="the other half"),
+        )
+
+
+def open_real(path: Path, *, num: int, seed: int, device: torch.device | str = "cpu") -> dict[Split | None, ImageSet]:
+    """At most `num` pictures of each side of a dataset's split; without a held-out side, all under None."""
+    if not _is_dataset(path):
+        return {None: open_set(path, num=num, seed=seed, device=device)}
+    data = Dataset.open(path)
+    splits = {patch.split for patch in data.patches}
+    if len(splits) == 1:
+        return {None: _of_dataset(data, f"all of {path.name}").at_most(num, seed=seed)}
+    names: dict[Split, str] = {"train": "training micrographs", "held-out": "held-out micrographs"}
+    return {split: _of_dataset(data.split(split), name).at_most(num, seed=seed) for split, name in names.items()}
+
+
+def open_set(
+    path: Path,
+    *,
+    num: int,
+    seed: int,
+    conditions: Sequence[Mapping[str, str]] = (),
+    truncation: float = 1.0,
+    device: torch.device | str = "cpu",
+) -> ImageSet:
+    """At most `num` pictures of anything; a conditional generator draws `conditions` in their proportions.
+
+    Raises `DataError` where `path` holds no pictures of one size, `WeightsError` where a generator is damaged.
+    """
+    if is_generator(path):
+        return _of_generator(path, num, seed, conditions, truncation, device)
+    if _is_dataset(path):
+        return _of_dataset(Dataset.open(path), path.name).at_most(num, seed=seed)
+    return _of_files(path).at_most(num, seed=seed)
+
+
+def is_generator(path: Path) -> bool:
+    """Whether `path` is a generator folder or a run."""
+    return any((path / name).is_file() for name in ("config.json", "config.toml"))
+
+
+def conditions_of(path: Path) -> list[Mapping[str, str]]:
+    """Conditions of the training patches of a dataset, or of all where there is no split; empty for anything else."""
+    if is_generator(path) or not _is_dataset(path):
+        return []
+    data = Dataset.open(path)
+    chosen = [patch for patch in data.patches if patch.split == "train"] or data.patches
+    return [patch.conditions for patch in chosen] if data.space.dim else []
+
+
+def _of_dataset(data: Dataset, name: str) -> ImageSet:
+    names = tuple(patch.file for patch in data.patches)
+    return ImageSet(name, names, data.parent_of, data.images, data.hash, data.pixel_size_um)
+
+
+def _of_generator(
+    path: Path,
+    num: int,
+    seed: int,
+    conditions: Sequence[Mapping[str, str]],
+    truncation: float,
+    device: torch.device | str,
+) -> ImageSet:
+    generator = Generator.load(path, device=device)
+    seeds = range(FIRST_SEED + 1_000_000 * seed, FIRST_SEED + 1_000_000 * seed + num)
+    rng = np.random.default_rng(seed)
+    fits = bool(conditions) and set(conditions[0]) == set(generator.card.space.names)
+    asked: list[Condition | None] = (
+        [conditions[i] for i in rng.integers(len(conditions), size=num)] if fits else [None] * num
+    )
+    digest = hashlib.sha256(f"{generator.hash}|{seeds}|{truncation}|{asked}".encode()).hexdigest()
+    load = partial(_draw, generator, seeds, asked, truncation)
+    names = tuple(f"seed {seed}" for seed in seeds)
+    return ImageSet(path.name, names, np.arange(num), load, digest, generator.card.pixel_size_um)
+
+
+def _draw(
+    generator: Generator,
+    seeds: Sequence[int],
+    asked: Sequence[Condition | None],
+    truncation: float,
+    indices: Sequence[int],
+) -> UInt8[np.ndarray, "n c h w"]:
+    """Pictures of the seeds at `indices`, those of one condition together."""
+    groups: dict[str, list[int]] = {}
+    for place, index in enumerate(indices):
+        groups.setdefault(repr(asked[index]), []).append(place)
+    size, channels = generator.card.size, generator.card.network.channels
+    images = np.empty((len(indices), channels, size, size), dtype=np.uint8)
+    for places in groups.values():
+        condition = asked[indices[places[0]]]
+        chosen = [seeds[indices[place]] for place in places]
+        images[places] = generator.images(chosen, truncation=truncation, condition=condition, batch_size=BATCH)
+    return images
+
+
+def _of_files(path: Path) -> ImageSet:
+    files = find_images([path])
+    first = read_micrograph(files[0])
+    digest = hashlib.sha256("".join(hashlib.sha256(file.read()).hexdigest() for file in files).encode()).hexdigest()
+    load = partial(_read, files, first.grey.shape)
+    names = tuple(file.name for file in files)
+    return ImageSet(path.name, names, np.arange(len(files)), load, digest, first.pixel_size_um)
+
+
+def _read(files: Sequence[ImageFile], shape: tuple[int, ...], indices: Sequence[int]) -> UInt8[np.ndarray, "n c h w"]:
+    return np.stack([_picture(files[index], shape) for index in indices])[:, None]
+
+
+def _picture(file: ImageFile, shape: tuple[int, ...]) -> UInt8[np.ndarray, "h w"]:
+    grey = read_micrograph(file).grey
+    if grey.dtype != np.uint8:
+        raise DataError(f"{file.name} has 16 bits, expected 8: choose its grey range with sorby prepare first.")
+    if grey.shape != shape:
+        raise DataError(
+            f"{file.name} is {grey.shape[1]} x {grey.shape[0]} px, expected {shape[1]} x {shape[0]} as the others of "
+            "its folder: run sorby prepare on them."
+        )
+    return grey
+
+
+def _is_dataset(path: Path) -> bool:
+    """Whether `path` is a folder or zip that `sorby prepare` or a StyleGAN tool wrote."""
+    if path.is_dir():
+        return any((path / name).is_file() for name in ("dataset.toml", "dataset.json"))
+    if path.suffix.lower() != ".zip" or not path.is_file():
+        return False
+    return bool({"dataset.toml", "dataset.json"} & set(open_archive(path).names()))

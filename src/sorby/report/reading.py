@@ -1,0 +1,92 @@
+"""What the numbers say, in plain words; and what they do not say."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sorby.metrics.record import Check, Report
+from sorby.metrics.score import Score
+
+Mood = Literal["good", "bad", "open"]
+
+REAL_NAMES = {
+    "held-out": "micrographs held out of training",
+    "train": "training micrographs",
+    "real": "real micrographs",
+}
+FAR = 2.0  # a check is far off where it is more than this many times its floor
+EXPECTED_CLOSE = 0.01
+
+QUESTIONS = {
+    "KID": ("How far apart? KID, lower is better, is", "{:.3g}"),
+    "precision": (
+        "How believable? The share of generated images that lie among the real ones (precision) is",
+        "{:.0%}",
+    ),
+    "recall": ("How varied? The share of real images that lie among the generated ones (recall) is", "{:.0%}"),
+}
+"""How each score is told, and how its number is written."""
+
+NOT_SAID = (
+    "Nothing here measures metallurgy: phase fraction, grain size, spacing or orientation may be wrong while every "
+    "score is good. Measure them.",
+    "The feature networks learned from photographs of everyday things. They see texture, and may miss what a "
+    "metallographer sees at once.",
+    "Scores of different numbers of images, networks, resize filters or image sizes cannot be compared, and FID and "
+    "recall of other papers least of all.",
+    "The search for copies compares whole images in feature space. A copy that was turned, flipped or shifted can "
+    "escape it.",
+    "A generated image is not an observation of a microstructure.",
+)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One finding and whether it is good news."""
+
+    mood: Mood
+    text: str
+
+
+def headline(report: Report) -> Sentence:
+    """The verdict: whether the generated images can be told from real ones, by KID, which is fair to small sets."""
+    names = {score.name for score in report.scores}
+    score = report.score("KID" if "KID" in names else "precision")
+    real, verdict = REAL_NAMES[score.against], score.reached_floor
+    if verdict is None:
+        return Sentence("open", f"Too few micrographs to say how certain the scores against {real} are.")
+    if verdict:
+        text = f"By {score.name}, the generated images cannot be told from {real}, at this number of images."
+        return Sentence("good", text)
+    return Sentence("bad", f"By {score.name}, the generated images can be told from {real}.")
+
+
+def findings(report: Report) -> list[Sentence]:
+    """One sentence a question, each with its numbers."""
+    names = {score.name for score in report.scores}
+    scores = [_told(report.score(name), *question) for name, question in QUESTIONS.items() if name in names]
+    return [*scores, *(_check(c) for c in report.checks if c.against == report.against[0]), _copies(report)]
+
+
+def _told(score: Score, question: str, form: str) -> Sentence:
+    interval = "" if score.low is None else f" ({form.format(score.low)} to {form.format(score.high)})"
+    floor = "" if score.floor is None else f"; real against real gives {form.format(score.floor.value)}"
+    mood: Mood = "open" if score.reached_floor is None else "good" if score.reached_floor else "bad"
+    return Sentence(mood, f"{question} {form.format(score.value)}{interval}{floor}.")
+
+
+def _check(check: Check) -> Sentence:
+    far = check.value > FAR * check.floor
+    text = (
+        f"{check.name.capitalize()}: {check.value:.3g} {check.unit} from real; real from real gives {check.floor:.3g}."
+        f"{' Look at the figure below.' if far else ''}"
+    )
+    return Sentence("bad" if far else "good", text)
+
+
+def _copies(report: Report) -> Sentence:
+    share, real = report.likeness.closer_share, REAL_NAMES[report.likeness.against]
+    text = (
+        f"Copies: {share:.1%} of the generated images are closer to one of the {real} than 99 % of real images of "
+        f"other micrographs are (about {EXPECTED_CLOSE:.0%} is expected of a generator that does not copy)."
+    )
+    return Sentence("bad" if share > 5 * EXPECTED_CLOSE else "good", text)

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import scipy.linalg
+
+from sorby.metrics.frechet import feature_stats, frechet_distance
+
+
+def with_moments(n, mean, cov, rng):
+    """Random features whose sample mean and covariance are exactly those asked for."""
+    x = rng.standard_normal((n, len(mean)))
+    x -= x.mean(axis=0)
+    x @= np.linalg.inv(np.linalg.cholesky(np.cov(x.T))).T
+    return mean + x @ np.linalg.cholesky(cov).T
+
+
+def distance(a, b):
+    return frechet_distance(feature_stats(a), feature_stats(b))
+
+
+def slow_distance(a, b):
+    """Equation 1 of paper A as printed, with SciPy's matrix square root."""
+    cov_a, cov_b = np.cov(a.T), np.cov(b.T)
+    root = scipy.linalg.sqrtm(cov_a @ cov_b).real
+    return np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(cov_a + cov_b - 2 * root)
+
+
+def test_the_distance_of_gaussians_that_commute_has_its_closed_form():
+    rng = np.random.default_rng(0)
+    a = with_moments(50, np.array([1.0, 2.0, 3.0]), np.diag([1.0, 4.0, 9.0]), rng)
+    b = with_moments(70, np.array([1.0, 0.0, 4.0]), np.diag([4.0, 4.0, 1.0]), rng)
+    assert distance(a, b) == pytest.approx((4 + 1) + (1 + 0 + 4))
+
+
+def test_the_distance_is_that_of_the_matrix_square_root():
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal((60, 8)) @ rng.standard_normal((8, 8)), 1 + rng.standard_normal((40, 8))
+    assert distance(a, b) == pytest.approx(slow_distance(a, b), rel=1e-8)
+
+
+def test_fewer_images_than_features_give_the_distance_in_the_space_they_span():
+    rng = np.random.default_rng(2)
+    a, b = rng.standard_normal((10, 15)), 0.5 + rng.standard_normal((10, 15))
+    basis = np.linalg.qr(rng.standard_normal((100, 15)))[0]
+    assert distance(a @ basis.T, b @ basis.T) == pytest.approx(distance(a, b))
+    padded = np.hstack([a, np.zeros((10, 500))]), np.hstack([b, np.zeros((10, 500))])
+    assert distance(*padded) == pytest.approx(distance(a, b))
+
+
+def test_a_set_is_at_distance_zero_from_itself_however_few_its_images():
+    features = np.random.default_rng(3).standard_normal((5, 2048)).astype(np.float32)
+    assert distance(features, features) == pytest.approx(0, abs=1e-9)
+
+
+def test_identical_images_have_a_finite_distance():
+    one, two = np.ones((4, 6)), np.full((3, 6), 3.0)
+    assert distance(one, two) == pytest.approx(6 * 4)
+
+
+def test_the_order_of_images_and_of_sides_does_not_matter():
+    rng = np.random.default_rng(4)
+    a, b = rng.standard_normal((30, 5)), rng.standard_normal((20, 5))
+    assert distance(b, rng.permutation(a)) == pytest.approx(distance(a, b))

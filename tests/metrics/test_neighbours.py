@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from sorby.metrics import neighbours
+from sorby.metrics.neighbours import nearest, neighbour_scores, radii
+
+
+def slow_scores(real, generated, k, k_density):
+    """The definitions, point by point."""
+
+    def distance(a, b):
+        return np.sqrt(np.sum((a - b) ** 2))
+
+    def radius(points, i, k):
+        return sorted(distance(points[i], q) for j, q in enumerate(points) if j != i)[k - 1]
+
+    def inside(p, others):
+        return any(distance(p, q) <= radius(others, i, k) for i, q in enumerate(others))
+
+    balls = [[distance(g, r) <= radius(real, i, k_density) for g in generated] for i, r in enumerate(real)]
+    return (
+        np.mean([inside(g, real) for g in generated]),
+        np.mean([inside(r, generated) for r in real]),
+        np.sum(balls) / (k_density * len(generated)),
+        np.mean([any(row) for row in balls]),
+    )
+
+
+def values(scores):
+    return scores.precision, scores.recall, scores.density, scores.coverage
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1024])
+def test_scores_are_those_of_the_definitions_whatever_the_blocks(monkeypatch, rows):
+    monkeypatch.setattr(neighbours, "ROWS", rows)
+    rng = np.random.default_rng(0)
+    real, generated = rng.standard_normal((20, 3)), 0.8 + rng.standard_normal((15, 3))
+    scores = neighbour_scores(real, generated, k=2, k_density=4)
+    assert values(scores) == pytest.approx(slow_scores(real, generated, 2, 4))
+    assert 0 < scores.precision < 1
+    assert 0 < scores.recall < 1
+
+
+def test_identical_sets_score_one_and_each_ball_holds_k_and_its_centre():
+    features = np.random.default_rng(1).standard_normal((40, 8))
+    scores = neighbour_scores(features, features, k=3, k_density=5)
+    assert values(scores) == (1, 1, pytest.approx(6 / 5), 1)
+
+
+def test_sets_far_apart_score_zero():
+    features = np.random.default_rng(2).standard_normal((30, 8))
+    assert values(neighbour_scores(features, features + 100)) == (0, 0, 0, 0)
+
+
+def test_a_generator_stuck_on_one_real_image_is_believable_and_poor():
+    real = np.arange(100.0)[:, None]
+    scores = neighbour_scores(real, np.full((50, 1), 40.0), k=3, k_density=3)
+    assert scores.precision == 1
+    assert scores.recall == 0.01
+    assert scores.coverage == pytest.approx(0.05)  # the balls about 38 to 42, each reaching 2 to both sides
+
+
+def test_the_radius_on_a_line_is_the_third_nearest_number():
+    (radius,) = radii(np.array([0.0, 1.0, 3.0, 7.0, 15.0])[:, None], ks=(3,))
+    assert np.sqrt(radius) == pytest.approx([7, 6, 4, 7, 14])
+
+
+def test_repeated_images_far_from_the_origin_are_at_distance_zero():
+    features = np.repeat(1000 + np.random.default_rng(3).random((5, 64)).astype(np.float32), 5, axis=0)
+    assert values(neighbour_scores(features, features, k=3, k_density=4))[:2] == (1, 1)
+    assert (radii(features, ks=(3,))[0] == 0).all()
+
+
+def test_the_order_of_images_does_not_matter():
+    rng = np.random.default_rng(4)
+    real, generated = rng.standard_normal((30, 4)), rng.standard_normal((25, 4))
+    shuffled = neighbour_scores(rng.permutation(real), rng.permutation(generated))
+    assert values(shuffled) == pytest.approx(values(neighbour_scores(real, generated)))
+
+
+def test_nearest_finds_the_image_among_shuffled_ones():
+    rng = np.random.default_rng(5)
+    features, order = rng.standard_normal((20, 4)), rng.permutation(20)
+    index, distance = nearest(features, features[order])
+    assert (order[index] == np.arange(20)).all()
+    assert distance == pytest.approx(0, abs=1e-6)

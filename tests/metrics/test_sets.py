@@ -1,0 +1,149 @@
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sorby.conditions import ConditionSpace
+from sorby.data.dataset import Patch, write_dataset
+from sorby.errors import DataError
+from sorby.generator import Generator
+from sorby.metrics import sets
+from sorby.metrics.sets import conditions_of, open_real, open_set
+
+
+def picture(i, size=8):
+    return np.full((size, size), i, dtype=np.uint8)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Ten micrographs of three patches, two of them held out; temperature 900 twice as often as 1000."""
+    patches = [
+        Patch(
+            file=f"{parent}_{i}.png",
+            parent=str(parent),
+            split="held-out" if parent < 2 else "train",
+            pixel_size_um=0.5,
+            conditions={"temperature": "1000" if i == 0 else "900"},
+        )
+        for parent in range(10)
+        for i in range(3)
+    ]
+    space = ConditionSpace.from_rows([p.conditions for p in patches], ["temperature:°C:linear"])
+    items = ((patch, picture(3 * int(patch.parent) + i % 3)) for i, patch in enumerate(patches))
+    write_dataset(tmp_path / "steel.zip", items, space=space, recipe={})
+    return tmp_path / "steel.zip"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "drawn").mkdir()
+    for i in range(6):
+        Image.fromarray(picture(i)).save(tmp_path / "drawn" / f"{i}.png")
+    return tmp_path / "drawn"
+
+
+def test_a_dataset_gives_its_two_sides_without_a_common_micrograph(dataset):
+    sides = open_real(dataset, num=100, seed=0)
+    greys = {split: set(images.first(100).max(axis=(1, 2, 3)) // 3) for split, images in sides.items()}
+    assert greys == {"held-out": {0, 1}, "train": set(range(2, 10))}
+    assert sides["train"].pixel_size_um == 0.5
+
+
+def test_no_more_images_are_taken_than_asked_for_and_the_seed_draws_them(dataset):
+    one, same, other = (open_real(dataset, num=9, seed=seed)["train"] for seed in (0, 0, 1))
+    assert len(one) == 9
+    assert one.hash == same.hash != other.hash
+    np.testing.assert_array_equal(one.first(9), same.first(9))
+
+
+def test_a_subset_keeps_pictures_names_and_parents_together(dataset):
+    images = open_real(dataset, num=20, seed=0)["train"]
+    assert [f"{parent}" for parent in images.first(20)[:, 0, 0, 0] // 3] == [n.split("_")[0] for n in images.names]
+    same_parent = images.parents[:, None] == images.parents
+    same_grey = images.first(20)[:, None, 0, 0, 0] // 3 == images.first(20)[:, 0, 0, 0] // 3
+    np.testing.assert_array_equal(same_parent, same_grey)
+
+
+def test_halves_share_no_micrograph_and_hold_all_images(dataset):
+    images = open_real(dataset, num=100, seed=0)["train"]
+    one, other = images.halves(seed=0)
+    assert not set(one.parents) & set(other.parents)
+    assert len(one) + len(other) == len(images)
+
+
+def test_kept_images_are_the_same_and_drawn_once(folder):
+    images = open_set(folder, num=6, seed=0)
+    calls = []
+    counted = sets.replace(images, load=lambda indices: calls.append(len(indices)) or images.load(indices))
+    kept = counted.kept()
+    for _ in range(3):
+        np.testing.assert_array_equal(kept.first(4), images.first(4))
+    assert calls == [1, 6]  # one to learn the size
+
+
+def test_the_hash_of_a_folder_follows_its_pictures(folder):
+    before = open_set(folder, num=6, seed=0).hash
+    assert open_set(folder, num=6, seed=0).hash == before
+    Image.fromarray(picture(77)).save(folder / "3.png")
+    assert open_set(folder, num=6, seed=0).hash != before
+
+
+def test_pictures_of_two_sizes_are_refused_by_name(folder):
+    Image.fromarray(picture(0, size=9)).save(folder / "odd.png")
+    with pytest.raises(DataError, match=r"odd\.png is 9 x 9 px, expected 8 x 8"):
+        open_set(folder, num=10, seed=0).first(10)
+
+
+def test_sixteen_bits_are_refused_and_not_clipped(folder):
+    Image.fromarray(np.full((8, 8), 40_000, dtype=np.uint16)).save(folder / "deep.png")
+    with pytest.raises(DataError, match=r"deep\.png has 16 bits.*sorby prepare"):
+        open_set(folder, num=10, seed=0).first(10)
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match="nowhere"):
+        open_set(tmp_path / "nowhere", num=10, seed=0)
+
+
+class FakeGenerator(Generator):
+    """Draws the temperature asked for as grey value / 10, and remembers the seeds."""
+
+    hash = "f" * 64
+
+    def __init__(self):
+        size = SimpleNamespace(channels=1)
+        self.card = SimpleNamespace(
+            size=8, network=size, pixel_size_um=0.5, space=SimpleNamespace(names=("temperature",))
+        )
+        self.seeds = []
+
+    def images(self, seeds, *, condition, **_):
+        self.seeds += seeds
+        return np.full((len(seeds), 1, 8, 8), int(condition["temperature"]) // 10, dtype=np.uint8)
+
+
+@pytest.fixture
+def generator(monkeypatch, tmp_path):
+    fake = FakeGenerator()
+    monkeypatch.setattr(sets.Generator, "load", lambda *_, **__: fake)
+    (tmp_path / "gen").mkdir()
+    (tmp_path / "gen" / "config.json").touch()
+    return fake, tmp_path / "gen"
+
+
+def test_a_conditional_generator_is_asked_for_the_conditions_of_the_data_in_proportion(dataset, generator):
+    _, path = generator
+    images = open_set(path, num=600, seed=0, conditions=conditions_of(dataset)).first(600)
+    counts = Counter(images[:, 0, 0, 0].tolist())
+    assert set(counts) == {90, 100}
+    assert counts[90] / 600 == pytest.approx(2 / 3, abs=0.06)
+
+
+def test_each_seed_is_drawn_once_and_other_evaluations_draw_others(dataset, generator):
+    fake, path = generator
+    for seed in (0, 1):
+        open_set(path, num=50, seed=seed, conditions=conditions_of(dataset)).first(50)
+    assert len(set(fake.seeds)) == len(fake.seeds) == 100

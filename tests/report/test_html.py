@@ -1,0 +1,134 @@
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from sorby.metrics.record import Check, Likeness, Pair, Report
+from sorby.metrics.score import Floor, Score
+from sorby.report.html import Pictures, render
+from sorby.report.reading import findings, headline
+
+HOSTILE = "<script>alert('steel')</script>&\"<img src=http://evil.example/x.png>.tif"
+
+
+def score(name, value, *, low, high, floor):
+    return Score(
+        name=name,
+        value=value,
+        low=low,
+        high=high,
+        against="held-out",
+        floor=Floor(value=floor, num_real=50, num_other=60, between="training against held-out micrographs"),
+        interval_method="value ± t s",
+        network="efficientnet-lite0",
+        network_sha256="57" * 32,
+        filter="bicubic, antialiased",
+        num_real=50,
+        num_generated=60,
+        num_parents=10,
+        seed=0,
+        notes=(HOSTILE,),
+    )
+
+
+def report(*, kid=0.3, precision=0.5):
+    scores = (
+        score("KID", kid, low=kid - 0.05, high=kid + 0.05, floor=0.1),
+        score("precision", precision, low=precision - 0.1, high=precision + 0.1, floor=0.9),
+    )
+    return Report(
+        generated=HOSTILE,
+        real=HOSTILE,
+        seed=0,
+        truncation=1.0,
+        pixel_size_um=0.05,
+        size_px=(16, 16),
+        num={"generated": 60, "held-out": 50},
+        num_parents={"held-out": 10},
+        scores=scores,
+        checks=(
+            Check(
+                name="grey values",
+                unit="grey levels",
+                value=9,
+                floor=1,
+                against="held-out",
+                num_real=5,
+                num_generated=6,
+            ),
+        ),
+        likeness=Likeness(
+            network="efficientnet-lite0",
+            against="held-out",
+            pairs=(Pair(generated=HOSTILE, real=HOSTILE, distance=3.0),),
+            usual_distance=4.0,
+            closer_share=0.2,
+        ),
+        notes=(HOSTILE,),
+        hashes={"generated": "ab" * 32},
+        command=HOSTILE,
+        versions={"sorby": "0.1.0"},
+    )
+
+
+@pytest.fixture(scope="module")
+def page():
+    images = np.random.default_rng(0).integers(0, 256, (12, 1, 16, 16), dtype=np.uint8)
+    pictures = Pictures(images, images[:8], [(images[0], images[1])])
+    return render(report(), pictures, log=[{"kimg": 1.0, "fid": 9.0}, {"kimg": 2.0, "fid": 8.0}])
+
+
+class Elements(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.fixture(scope="module")
+def elements(page):
+    parser = Elements()
+    parser.feed(page)
+    return parser.found
+
+
+def test_names_of_files_are_text_and_never_elements(page, elements):
+    assert "script" not in {tag for tag, _ in elements}
+    assert page.count("&lt;script&gt;") >= 6
+
+
+def test_the_page_asks_for_no_other_file(page, elements):
+    links = [value for _, attrs in elements for name, value in attrs.items() if name in ("src", "href", "action")]
+    assert links
+    assert all(link.startswith("data:image/") for link in links)
+    assert "url(" not in page
+    assert "@import" not in page
+    assert any(tag == "meta" and "default-src 'none'" in (attrs.get("content") or "") for tag, attrs in elements)
+
+
+@pytest.mark.parametrize("part", ["0.25 to 0.35", "60 against 50 images", "bicubic, antialiased", "k", "value ± t s"])
+def test_each_score_stands_beside_interval_floor_and_filter(page, part):
+    assert part in page
+
+
+def test_every_element_is_closed(page):
+    for tag in ("section", "table", "tr", "td", "figure", "ul", "li", "dl", "div", "p"):
+        assert len(re.findall(rf"<{tag}[ >]", page)) == page.count(f"</{tag}>"), tag
+
+
+@pytest.mark.parametrize(
+    ("kid", "mood", "words"), [(0.3, "bad", "can be told from"), (0.12, "good", "cannot be told from")]
+)
+def test_the_verdict_follows_the_interval_and_the_floor(kid, mood, words):
+    verdict = headline(report(kid=kid))
+    assert verdict.mood == mood
+    assert words in verdict.text
+
+
+def test_generated_images_too_close_to_real_ones_are_bad_news():
+    (copies,) = (f for f in findings(report()) if f.text.startswith("Copies"))
+    assert copies.mood == "bad"
+    assert "20.0%" in copies.text

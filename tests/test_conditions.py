@@ -1,0 +1,118 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sorby.conditions import Condition, ConditionSpace, parse_column
+from sorby.errors import ConfigError, DataError
+
+ROWS = [
+    {"file": "a", "temperature": "800", "rate": "0.001", "phase": "pearlite"},
+    {"file": "b", "temperature": "1000", "rate": "0.1", "phase": "spheroidite"},
+    {"file": "c", "temperature": "1200", "rate": "10", "phase": "pearlite"},
+]
+SPACE = ConditionSpace.from_rows(ROWS, ["temperature:C", "rate:1/s:log", "phase"])
+
+
+def test_numbers_become_linear_and_words_classes():
+    assert [condition.kind for condition in SPACE.conditions] == ["linear", "log", "class"]
+    assert SPACE.conditions[2].classes == ("pearlite", "spheroidite")
+
+
+def test_dim_is_one_for_each_number_and_one_for_each_class():
+    assert SPACE.dim == 1 + 1 + 2
+    assert ConditionSpace().dim == 0
+
+
+def test_continuous_values_of_the_data_are_standardised():
+    encoded = np.array([SPACE.encode({name: row[name] for name in SPACE.names}) for row in ROWS])
+    np.testing.assert_allclose(encoded[:, :2].mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(encoded[:, :2].std(axis=0), 1, rtol=1e-6)
+
+
+def test_equal_ratios_are_equal_steps_on_a_log_scale():
+    rate = SPACE.conditions[1]
+    low, middle, high = (rate.encode(value)[0] for value in (0.002, 0.2, 20.0))
+    assert high - middle == pytest.approx(middle - low, rel=1e-5)
+
+
+def test_a_class_is_one_hot():
+    np.testing.assert_array_equal(SPACE.conditions[2].encode("spheroidite"), [0, 1])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.floats(-500, 5000), st.floats(1e-6, 1e6), st.sampled_from(["pearlite", "spheroidite"]))
+def test_decoding_gives_back_what_was_encoded(temperature, rate, phase):
+    decoded = SPACE.decode(SPACE.encode({"temperature": temperature, "rate": rate, "phase": phase}))
+    assert decoded["temperature"] == pytest.approx(temperature, rel=1e-4, abs=1e-2)
+    assert math.log10(decoded["rate"]) == pytest.approx(math.log10(rate), abs=1e-4)
+    assert decoded["phase"] == phase
+
+
+def test_json_gives_back_the_space():
+    assert ConditionSpace.model_validate_json(SPACE.model_dump_json()) == SPACE
+
+
+def test_a_value_outside_the_data_is_warned_of_and_one_inside_is_not():
+    inside = {"temperature": 800, "rate": 10, "phase": "pearlite"}
+    assert SPACE.out_of_range(inside) == []
+    assert SPACE.out_of_range({**inside, "temperature": 1201}) == [
+        "temperature=1201 is outside the data, which hold temperature from 800 to 1200 C."
+    ]
+
+
+def test_a_single_value_encodes_to_zero_and_not_to_nan():
+    space = ConditionSpace.from_rows(ROWS[:1], ["temperature"])
+    np.testing.assert_array_equal(space.encode({"temperature": 800}), [0])
+
+
+def test_numbered_classes_are_in_the_order_of_their_numbers():
+    rows = [{"label": str(number)} for number in (10, 9, 2, 10)]
+    assert ConditionSpace.from_rows(rows, ["label::class"]).conditions[0].classes == ("2", "9", "10")
+
+
+@pytest.mark.parametrize("value", ["bainite", "800"])
+def test_an_unknown_class_is_named_with_the_known_ones(value):
+    with pytest.raises(ConfigError, match=f"phase={value}.*pearlite, spheroidite"):
+        SPACE.conditions[2].encode(value)
+
+
+@pytest.mark.parametrize("value", ["hot", "nan", float("inf")])
+def test_a_value_that_is_no_number_is_refused(value):
+    with pytest.raises(ConfigError, match="is not a number"):
+        SPACE.conditions[0].encode(value)
+
+
+def test_missing_and_unknown_conditions_are_refused():
+    with pytest.raises(ConfigError, match="expected temperature, rate, phase"):
+        SPACE.encode({"temperature": 900})
+    with pytest.raises(ConfigError, match="expected none"):
+        ConditionSpace().encode({"temperature": 900})
+
+
+@pytest.mark.parametrize(
+    ("rows", "column", "message"),
+    [
+        (ROWS, "pressure", "no column 'pressure'; they have file, temperature"),
+        ([{"t": ""}], "t", "empty"),
+        ([{"t": "5"}, {"t": "x"}], "t:C:linear", "'x'"),
+        ([{"t": "0"}], "t:C:log", "numbers above 0"),
+        ([], "t::linear", "no value"),
+    ],
+)
+def test_a_column_that_does_not_fit_is_a_data_error(rows, column, message):
+    with pytest.raises(DataError, match=message):
+        ConditionSpace.from_rows(rows, [column])
+
+
+@pytest.mark.parametrize("column", ["", ":C", "t:C:cubic", "t:C:log:more"])
+def test_a_column_written_otherwise_is_a_config_error(column):
+    with pytest.raises(ConfigError, match="is not NAME"):
+        parse_column(column)
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        Condition(name="t").name = "u"

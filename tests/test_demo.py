@@ -1,0 +1,75 @@
+import csv
+import shlex
+
+import numpy as np
+import pytest
+import typer
+
+from sorby.cli import app
+from sorby.cli.demo import _run, closing
+from sorby.data.infobar import find_info_bar
+from sorby.demo import HIGH, LOW, PIXEL_SIZES_UM, SHAPE, commands, write_raw
+from sorby.micrograph import read_micrograph
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("raw")
+    write_raw(folder, num_specimens=2, micrographs_each=2)
+    return folder
+
+
+def test_the_labels_name_every_micrograph_and_the_range_of_martensite(raw):
+    rows = list(csv.DictReader((raw / "labels.csv").open()))
+    assert sorted(row["file"] for row in rows) == sorted(path.name for path in raw.glob("*.tif"))
+    assert [float(row["martensite"]) for row in rows] == [100 * LOW] * 2 + [100 * HIGH] * 2
+
+
+def test_the_micrographs_have_two_magnifications_that_the_files_state(raw):
+    sizes = {read_micrograph(path).pixel_size_um for path in raw.glob("*.tif")}
+    assert sizes == pytest.approx(set(PIXEL_SIZES_UM))
+
+
+def test_prepare_finds_the_info_bar_where_it_was_put(raw):
+    for path in raw.glob("*.tif"):
+        bar = find_info_bar(read_micrograph(path).grey)
+        assert bar is not None
+        assert bar == SHAPE[0]
+
+
+def test_the_raw_data_are_the_same_every_time(raw, tmp_path):
+    write_raw(tmp_path, num_specimens=2, micrographs_each=2)
+    for path in raw.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_every_command_that_the_demo_shows_is_one_that_the_command_line_takes(tmp_path, quick):
+    group = typer.main.get_command(app)
+    for command in commands(tmp_path / "with space", quick=quick):
+        program, *words = shlex.split(command)
+        name, verb, rest = group.resolve_command(typer.Context(group), words)
+        assert program == "sorby"
+        verb.make_context(name, rest)
+
+
+def test_a_step_that_fails_ends_the_demo_with_its_exit_code(tmp_path, capfd):
+    with pytest.raises(typer.Exit) as stopped:
+        _run(f"sorby inspect {tmp_path / 'nothing'}")
+    assert stopped.value.exit_code == 2
+    assert "nothing is nothing that can be inspected" in capfd.readouterr().err
+
+
+def test_the_demo_ends_with_the_report_and_the_commands_for_own_images(tmp_path):
+    text = closing(tmp_path, quick=False)
+    assert f"{tmp_path}/report/report.html" in text
+    for verb in ("prepare", "train", "generate", "evaluate"):
+        assert f"  sorby {verb} " in text
+
+
+def test_the_fraction_on_the_label_is_what_the_picture_shows(raw):
+    for row in csv.DictReader((raw / "labels.csv").open()):
+        grey = read_micrograph(raw / row["file"]).grey[: SHAPE[0]].astype(float)
+        low, high = np.percentile(grey, (2, 98))
+        bright = (grey > (low + high) / 2).mean()
+        assert bright == pytest.approx(float(row["martensite"]) / 100, abs=0.1)

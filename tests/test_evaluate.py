@@ -1,0 +1,135 @@
+import json
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from sorby.cli.evaluate import evaluate as command
+from sorby.conditions import ConditionSpace
+from sorby.data.dataset import Patch, write_dataset
+from sorby.errors import DataError, WeightsError
+from sorby.evaluate import evaluate
+from sorby.metrics.record import Report
+
+FAST = ["efficientnet-lite0"]
+
+
+def grains(rng, *, size=24, coarse=3):
+    """A blotchy picture."""
+    blocks = rng.integers(40, 216, (size // coarse, size // coarse), dtype=np.uint8)
+    return np.kron(blocks, np.ones((coarse, coarse), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    patches = [
+        Patch(file=f"{n}.png", parent=f"<i>{n // 2}", split="held-out" if n % 6 < 2 else "train", pixel_size_um=0.1)
+        for n in range(60)
+    ]
+    path = tmp_path_factory.mktemp("real") / "steel.zip"
+    write_dataset(path, ((patch, grains(rng)) for patch in patches), space=ConditionSpace(), recipe={})
+    return path
+
+
+def folder(path, pictures):
+    path.mkdir()
+    for i, picture in enumerate(pictures):
+        Image.fromarray(picture).save(path / f"{i:03d}.png")
+    return path
+
+
+@pytest.fixture(scope="module")
+def cache_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def cache(monkeypatch, cache_folder):
+    """One cache for all tests: the real images go through the network once."""
+    monkeypatch.setenv("SORBY_CACHE", str(cache_folder))
+
+
+@pytest.fixture
+def alike(tmp_path, cache):
+    rng = np.random.default_rng(1)
+    return folder(tmp_path / "alike", [grains(rng) for _ in range(24)])
+
+
+@pytest.fixture
+def unlike(tmp_path, cache):
+    rng = np.random.default_rng(2)
+    return folder(tmp_path / "unlike", [grains(rng, coarse=8) for _ in range(24)])
+
+
+def test_images_of_the_same_kind_reach_the_floor_and_others_do_not(alike, unlike, real, tmp_path):
+    good, bad = (evaluate(path, real, tmp_path / "out", networks=FAST) for path in (alike, unlike))
+    assert good.score("KID").reached_floor
+    assert not bad.score("KID").reached_floor
+    assert good.score("recall").value > bad.score("recall").value
+    assert good.against == ("held-out", "train")
+
+
+def test_the_report_is_written_whole_and_reads_back(alike, real, tmp_path):
+    report = evaluate(alike, real, tmp_path / "out", networks=FAST, command="sorby evaluate alike steel.zip")
+    assert Report.model_validate_json((tmp_path / "out" / "scores.json").read_text()) == report
+    assert "sorby evaluate alike steel.zip" in (tmp_path / "out" / "report.html").read_text()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report.html", "scores.json"]
+    assert report.num == {"generated": 24, "held-out": 20, "train": 40}
+    assert report.num_parents == {"held-out": 10, "train": 20}
+
+
+def test_copies_of_training_images_are_found_and_shown(real, tmp_path, cache):
+    from sorby.data.dataset import Dataset
+
+    train = Dataset.open(real).split("train").images()[:, 0]
+    report = evaluate(folder(tmp_path / "copies", train[:20]), real, tmp_path / "out", networks=FAST)
+    assert report.likeness.closer_share == 1
+    assert report.likeness.pairs[0].distance < 0.01 * report.likeness.usual_distance
+    assert report.score("FID", against="train").value < report.score("FID", against="held-out").value
+
+
+def test_a_folder_of_real_images_has_no_held_out_side_and_the_report_says_so(alike, unlike, tmp_path):
+    report = evaluate(alike, unlike, tmp_path / "out", networks=FAST)
+    assert report.against == ("real",)
+    assert any("no held-out micrographs" in note for note in report.notes)
+    assert report.score("KID").floor.num_real == 12
+
+
+def test_the_same_seed_gives_the_same_report(alike, real, tmp_path):
+    one, again = (evaluate(alike, real, tmp_path / "out", networks=FAST, num=15) for _ in range(2))
+    assert one == again
+    assert one != evaluate(alike, real, tmp_path / "out", networks=FAST, num=15, seed=1)
+
+
+def test_pictures_of_another_size_are_refused(real, tmp_path, cache):
+    small = folder(tmp_path / "small", [np.zeros((16, 16), np.uint8)] * 12)
+    with pytest.raises(DataError, match=r"16 x 16 px and held-out micrographs of 24 x 24 px"):
+        evaluate(small, real, tmp_path / "out", networks=FAST)
+    assert not (tmp_path / "out").exists()
+
+
+def test_three_images_are_too_few(real, tmp_path, cache):
+    few = folder(tmp_path / "few", [np.zeros((24, 24), np.uint8)] * 3)
+    with pytest.raises(DataError, match="few has 3 images, scores need at least 12"):
+        evaluate(few, real, tmp_path / "out", networks=FAST)
+
+
+def test_a_network_asked_for_by_name_must_be_there(alike, real, tmp_path, monkeypatch):
+    monkeypatch.delenv("SORBY_WEIGHTS", raising=False)
+    with pytest.raises(WeightsError, match="vgg16 are not on this machine"):
+        evaluate(alike, real, tmp_path / "out", networks=["vgg16"])
+
+
+def test_the_command_prints_scores_with_all_they_hang_on_and_where_the_report_is(alike, real, tmp_path):
+    app = typer.Typer()
+    app.command()(command)
+    arguments = [str(alike), str(real), "--out", str(tmp_path / "out"), "--network", FAST[0], "--device", "cpu"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "KID" in result.stdout
+    assert "real against real" in result.stdout
+    assert str(tmp_path / "out" / "report.html") in result.stdout
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["seed"] == 0

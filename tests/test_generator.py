@@ -1,0 +1,154 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from sorby.conditions import Condition, ConditionSpace
+from sorby.config import NetworkConfig
+from sorby.errors import ConfigError, SorbyError, WeightsError
+from sorby.generator import Generator, GeneratorCard, from_grey_values, to_grey_values
+from sorby.models.stylegan2 import GeneratorNetwork
+
+NETWORK = NetworkConfig(size=32, z_dim=16, w_dim=16, channel_base=256, channel_max=16)
+CLASSES = ConditionSpace(conditions=(Condition(name="phase", kind="class", classes=("ferrite", "pearlite")),))
+
+
+def generator(*, conditional=False, pixel_size_um=0.25):
+    torch.manual_seed(0)
+    space = CLASSES if conditional else ConditionSpace()
+    config = NETWORK.model_copy(update={"condition_dim": space.dim})
+    seen = ({"phase": "ferrite"}, {"phase": "pearlite"}) if conditional else ()
+    card = GeneratorCard(network=config, pixel_size_um=pixel_size_um, space=space, seen_conditions=seen)
+    network = GeneratorNetwork(config)
+    network.w_mean.copy_(torch.randn(16))
+    return Generator(network, card)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    generator().save(tmp_path / "steel")
+    return tmp_path / "steel"
+
+
+def test_a_picture_depends_on_its_seed_alone_up_to_rounding():
+    G = generator()
+    together = G.images(range(5), batch_size=2).astype(int)
+    alone = np.concatenate([G.images([seed]) for seed in range(5)]).astype(int)
+    assert abs(together - alone).max() <= 1
+    assert abs(together[0] - together[1]).max() > 10
+
+
+def test_loading_gives_back_pictures_and_card(saved):
+    G, loaded = generator(), Generator.load(saved)
+    np.testing.assert_array_equal(G.images(range(4)), loaded.images(range(4)))
+    assert loaded.card == G.card
+    assert loaded.hash == G.hash
+
+
+def test_a_run_folder_gives_its_best_generator_and_else_its_last(tmp_path):
+    generator().save(tmp_path / "last")
+    assert Generator.load(tmp_path).card.pixel_size_um == 0.25
+    generator(pixel_size_um=0.5).save(tmp_path / "best")
+    assert Generator.load(tmp_path).card.pixel_size_um == 0.5
+
+
+def test_the_folder_holds_no_pickle(saved):
+    assert sorted(path.name for path in saved.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    assert "synthetic" in (saved / "README.md").read_text()
+
+
+def test_no_truncation_is_one_and_full_truncation_shows_the_mean_structure():
+    G = generator()
+    spread = [G.images(range(8), truncation=psi).astype(float).std(0).mean() for psi in (1.0, 0.5, 0.0)]
+    np.testing.assert_array_equal(G.images(range(2), truncation=1.0), G.images(range(2)))
+    assert spread[0] > spread[1] > spread[2]
+    assert spread[2] == pytest.approx(0, abs=0.01)  # noise is off in an untrained generator
+
+
+def test_truncation_keeps_the_condition():
+    """Pulled fully to the mean, each class is still its own: the mean is taken at the condition."""
+    G = generator(conditional=True)
+    ferrite, pearlite = (G.images([0], truncation=0, condition={"phase": name}) for name in ("ferrite", "pearlite"))
+    assert abs(ferrite.astype(int) - pearlite).max() > 5
+
+
+def test_without_a_condition_a_conditional_generator_draws_those_of_its_data():
+    G = generator(conditional=True)
+    drawn = {G.condition_of(seed)["phase"] for seed in range(20)}
+    assert drawn == {"ferrite", "pearlite"}
+    np.testing.assert_array_equal(G.images([3]), G.images([3], condition=G.condition_of(3)))
+
+
+def test_an_unknown_class_is_named_with_the_known_ones():
+    with pytest.raises(SorbyError, match=r"austenite.*ferrite"):
+        generator(conditional=True).images([0], condition={"phase": "austenite"})
+
+
+@pytest.mark.parametrize("truncation", [-0.1, 1.5])
+def test_truncation_outside_0_to_1_is_refused(truncation):
+    with pytest.raises(ConfigError, match="0 to 1"):
+        generator().images([0], truncation=truncation)
+
+
+def test_no_seeds_give_no_pictures():
+    assert generator().images([]).shape == (0, 1, 32, 32)
+
+
+def test_grey_values_survive_the_way_to_floats_and_back():
+    grey = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    np.testing.assert_array_equal(to_grey_values(from_grey_values(grey)), grey.numpy())
+    assert from_grey_values(grey).aminmax() == (-1, 1)
+
+
+def test_values_outside_the_range_are_clipped():
+    assert to_grey_values(torch.tensor([[[[-3.0, 3.0]]]])).ravel().tolist() == [0, 255]
+
+
+def damage(saved, how):
+    weights = saved / "model.safetensors"
+    tensors = load_file(weights)
+    if how == "cut":
+        weights.write_bytes(weights.read_bytes()[:500])
+    elif how == "gone":
+        weights.unlink()
+    elif how == "nan":
+        tensors["synthesis.const"][0] = float("nan")
+        save_file(tensors, weights)
+    elif how == "shape":
+        tensors["synthesis.const"] = tensors["synthesis.const"][:, :2].contiguous()
+        save_file(tensors, weights)
+    elif how == "missing":
+        del tensors["synthesis.const"]
+        save_file(tensors, weights)
+    elif how == "future":
+        card = json.loads((saved / "config.json").read_text())
+        (saved / "config.json").write_text(json.dumps({**card, "format": 99}))
+    elif how == "json":
+        (saved / "config.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("cut", "cannot be read"),
+        ("gone", "cannot be read"),
+        ("nan", "not finite"),
+        ("shape", "shape"),
+        ("missing", "missing"),
+        ("future", "update Sorby"),
+        ("json", "cannot be read"),
+    ],
+)
+def test_a_damaged_generator_is_refused_in_one_line(saved, how, message):
+    damage(saved, how)
+    with pytest.raises(WeightsError, match=message) as error:
+        Generator.load(saved)
+    assert "\n" not in str(error.value)
+    assert str(saved) in str(error.value)
+
+
+def test_a_folder_that_is_no_generator_says_what_was_expected(tmp_path):
+    with pytest.raises(WeightsError, match=r"no generator.*model\.safetensors"):
+        Generator.load(tmp_path)
