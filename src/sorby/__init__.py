@@ -1,5 +1,54 @@
-"""Learn the microstructure of an alloy from a few micrographs, and draw new ones in micrometres."""
+"""Learn the microstructure of an alloy from a few micrographs, and draw new ones in micrometres.
 
+The functions behind the verbs, and what they hand over; each is imported when first used, so that `import sorby` is quick.
+"""
+
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sorby.config import TrainConfig, resolve
+    from sorby.data.dataset import Dataset
+    from sorby.data.prepare import prepare
+    from sorby.data.recipe import Recipe
+    from sorby.evaluation import evaluate
+    from sorby.generator import Generator
+    from sorby.micrograph import Micrograph, read_micrograph, write_micrograph
+    from sorby.training.run import train
+
+__all__ = [
+    "Dataset",
+    "Generator",
+    "Micrograph",
+    "Recipe",
+    "TrainConfig",
+    "evaluate",
+    "prepare",
+    "read_micrograph",
+    "resolve",
+    "train",
+    "write_micrograph",
+]
 
 __version__ = version("sorby")
+
+_HOME = {
+    "Dataset": "sorby.data.dataset",
+    "Generator": "sorby.generator",
+    "Micrograph": "sorby.micrograph",
+    "Recipe": "sorby.data.recipe",
+    "TrainConfig": "sorby.config",
+    "evaluate": "sorby.evaluation",
+    "prepare": "sorby.data.prepare",
+    "read_micrograph": "sorby.micrograph",
+    "resolve": "sorby.config",
+    "train": "sorby.training.run",
+    "write_micrograph": "sorby.micrograph",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'sorby' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

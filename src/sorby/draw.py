@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from sorby.generator import Condition, Generator
 from sorby.micrograph import write_micrograph
-from sorby.training.tick import tile
 
 BATCH = 32
 

@@ -98,7 +98,8 @@ def of_run(path: Path) -> Summary:
         facts["time so far"] = f"{log[-1]['seconds'] / 60:.1f} min, last at {log[-1]['img_s']:g} images/s"
     card = _card_in(path / "best") or _card_in(path / "last")
     if card:
-        facts |= {"best " + name if name == "scores" else name: value for name, value in _card(card).items()}
+        facts |= {"best generator": f"at {card.images_seen / 1000:g} kimg: {_short(card.scores) or 'not scored'}"}
+        facts |= {name: _card(card)[name] for name in ("draws", "pixel size", "conditions", "data")}
     finished = seen >= config.kimg
     facts["go on with"] = resume_command(path, config, str(card.data.get("name", "DATASET")) if card else "DATASET")
     if finished:

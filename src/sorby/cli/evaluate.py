@@ -23,7 +23,7 @@ def evaluate(
 ) -> None:
     """Score generated images against real ones: FID, KID, precision, recall and more, with intervals and floors."""
     from sorby.cli.train import chosen_device
-    from sorby.evaluate import evaluate as run
+    from sorby.evaluation import evaluate as run
 
     report = run(
         generated,

@@ -13,7 +13,7 @@ CONDITION_PREFIX = "condition:"
 Split = Literal["train", "held-out"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Patch:
     """One picture of a dataset and where it came from."""
 

@@ -1,7 +1,7 @@
 """From raw microscope files to a dataset, by a recipe (paper A, Methods; paper B, A.4).
 
 Read, cut off the info bar, 8-bit grey, median filter, histogram matching, one resampling, patches. The files are read
-twice, first to decide and then to cut, so that memory does not grow with their number.
+twice, first to decide and then to cut, so that memory hardly grows with their number.
 """
 
 import csv

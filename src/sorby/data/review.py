@@ -26,8 +26,8 @@ def review_sheet(plan: Plan, *, title: str) -> str:
         held_out=sum(kept.split == "held-out" for kept in plan.kept),
         reasons=Counter(image.fault.reason for image in plan.rejected).most_common(),
         warned=[_card(kept) for kept in plan.kept if kept.survey.warnings],
-        kept=[_card(kept) for kept in plan.kept],
-        rejected=[_rejected_card(image) for image in plan.rejected],
+        kept=(_card(kept) for kept in plan.kept),
+        rejected=(_rejected_card(image) for image in plan.rejected),
     )
 
 

@@ -4,7 +4,6 @@ Parameter names are those of the published PyTorch files, so that their state di
 """
 
 import copy
-from typing import Self
 
 import torch.nn.functional as F
 from jaxtyping import Float

@@ -13,7 +13,7 @@ from scipy import ndimage, spatial
 
 from sorby.simulate.random_field import gaussian_field
 
-FERRITE, MARTENSITE = 0.24, 0.46
+FERRITE, MARTENSITE = 0.24, 0.6
 """Mean grey of the two phases, from 0 (black) to 1 (white)."""
 EDGE_UM, LATH_UM, PACKET_UM, GRAIN_UM = 0.12, 0.16, 2.0, 5.0
 """Width of the bright rim, spacing of the laths, and sizes of a martensite packet and of a ferrite grain."""
@@ -73,20 +73,20 @@ def _martensite(shape: tuple[int, ...], *, pixel_size_um: float, rng: np.random.
     ]
     which = _per_cell(packets, rng.integers(len(directions), size=packets.max() + 1))
     laths = np.choose(which, directions)
-    return MARTENSITE + _per_cell(packets, rng.normal(0, 0.03, packets.max() + 1)) + 0.09 * np.tanh(laths)
+    return MARTENSITE + _per_cell(packets, rng.normal(0, 0.03, packets.max() + 1)) + 0.1 * np.tanh(laths)
 
 
 def _relief(phases: Bool[np.ndarray, "h w"], *, pixel_size_um: float) -> Float[np.ndarray, "h w"]:
     """Bright rim inside martensite, where more electrons escape, and a shadow in the ferrite beside it."""
     inside, outside = (ndimage.distance_transform_edt(side) * pixel_size_um for side in (phases, ~phases))
-    rim = 0.36 * np.exp(-inside / EDGE_UM) * phases
+    rim = 0.34 * np.exp(-inside / EDGE_UM) * phases
     shadow = 0.1 * np.exp(-outside / (2 * EDGE_UM)) * ~phases
     return rim - shadow
 
 
 def _expose(grey: Float[np.ndarray, "h w"], *, rng: np.random.Generator) -> UInt8[np.ndarray, "h w"]:
     """What the detector makes of it: brightness, contrast, focus, and shot noise that grows with the signal."""
-    grey = grey * rng.uniform(0.85, 1.15) + rng.uniform(-0.04, 0.04)
+    grey = grey * rng.uniform(0.9, 1.1) + rng.uniform(-0.03, 0.03)
     electrons = rng.uniform(200, 400)
     counts = rng.poisson(ndimage.gaussian_filter(grey, rng.uniform(0.5, 0.9)).clip(0) * electrons)
     return (255 * (counts / electrons).clip(0, 1)).astype(np.uint8)

@@ -181,7 +181,7 @@ def tile(images: UInt8[np.ndarray, "n c h w"]) -> UInt8[np.ndarray, "H W"]:
     array([[0, 1]], dtype=uint8)
     """
     n, _, h, w = images.shape
-    columns = math.ceil(math.sqrt(2 * n))
+    columns = min(n, math.ceil(math.sqrt(2 * n)))
     rows = math.ceil(n / columns)
     sheet = np.zeros((rows * columns, h, w), np.uint8)
     sheet[:n] = images.mean(1).round().astype(np.uint8)

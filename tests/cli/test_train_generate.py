@@ -1,0 +1,119 @@
+"""Train and generate as a user types them."""
+
+import pytest
+import tifffile
+from PIL import Image
+
+from sorby.cli.generate import pair
+from sorby.cli.train import assignments, chosen_device, families
+from sorby.errors import ConfigError
+from sorby.micrograph import read_micrograph
+from tests.cli.test_main import sorby
+from tests.training.conftest import tiny_dataset  # noqa: F401
+
+TINY = (
+    "--preset", "demo", "--kimg", "0.032", "--batch", "4", "--set", "tick_kimg=0.016", "--set", "score_ticks=0",
+    "--set", "network.channel_base=256", "--set", "network.channel_max=16", "--device", "cpu", "--precision", "float32",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tiny_dataset, tmp_path_factory):  # noqa: F811
+    patch = pytest.MonkeyPatch()
+    out = tmp_path_factory.mktemp("runs") / "discs"
+    assert sorby(patch, "train", tiny_dataset.path, "--out", out, *TINY) == 0
+    patch.undo()
+    return out
+
+
+def test_a_run_folder_holds_what_the_design_promises(run):
+    names = {path.name for path in run.iterdir()}
+    assert {"config.toml", "log.jsonl", "checkpoint", "samples", "last", "tensorboard"} <= names
+    assert not [name for name in names if name.startswith(".")]
+    with Image.open(run / "samples" / "0000000032.png") as sheet:
+        assert sheet.size == (8 * 32, 4 * 32)
+
+
+def test_training_prints_what_it_logs_and_goes_on_when_called_again(run, tiny_dataset, monkeypatch, capsys):  # noqa: F811
+    longer = [*TINY]
+    longer[longer.index("--kimg") + 1] = "0.048"
+    assert sorby(monkeypatch, "train", tiny_dataset.path, "--out", run, *longer) == 0
+    out = capsys.readouterr().out
+    assert "img/s" in out
+    assert "kimg 0.0" in out
+    assert len((run / "log.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_dry_run_prints_the_settings_and_writes_nothing(tiny_dataset, tmp_path, monkeypatch, capsys):  # noqa: F811
+    arguments = ("train", tiny_dataset.path, "--out", tmp_path / "run", "--preset", "auto", "--dry-run")
+    assert sorby(monkeypatch, *arguments) == 0
+    out = capsys.readouterr().out
+    assert "r1_gamma" in out
+    assert "size = 32" in out
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_settings_for_the_same_run_are_one_line(run, tiny_dataset, monkeypatch, capsys):  # noqa: F811
+    assert sorby(monkeypatch, "train", tiny_dataset.path, "--out", run, *TINY, "--gamma", "7") == 2
+    error = capsys.readouterr().err
+    assert "r1_gamma was 0.02, is 7.0" in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("tiff", ".tif"), ("png", ".png")])
+def test_pictures_carry_their_scale_and_say_that_they_are_synthetic(run, tmp_path, monkeypatch, capsys, name, suffix):
+    assert sorby(monkeypatch, "generate", run, "--out", tmp_path, "--num", 3, "--seed", 5, "--format", name) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"seed000{n}{suffix}" for n in (5, 6, 7)]
+    picture = read_micrograph(tmp_path / f"seed0005{suffix}")
+    assert picture.grey.shape == (32, 32)
+    assert picture.pixel_size_um == pytest.approx(0.5)
+    assert picture.notes["synthetic"] == "true"
+    assert picture.notes["seed"] == "5"
+    assert "0.5 µm" in capsys.readouterr().out
+
+
+def test_a_generated_tiff_has_no_vendor_tags(run, tmp_path, monkeypatch):
+    assert sorby(monkeypatch, "generate", run, "--out", tmp_path, "--num", 1) == 0
+    with tifffile.TiffFile(tmp_path / "seed0000.tif") as tiff:
+        assert not {34118, 34680, 34682} & {tag.code for tag in tiff.pages[0].tags}
+
+
+def test_the_same_seed_gives_the_same_file(run, tmp_path, monkeypatch):
+    for folder in ("a", "b"):
+        assert sorby(monkeypatch, "generate", run, "--out", tmp_path / folder, "--num", 2) == 0
+    assert (tmp_path / "a" / "seed0001.tif").read_bytes() == (tmp_path / "b" / "seed0001.tif").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--truncation", "2"), "0 to 1"),
+        (("--condition", "temperature"), "NAME=VALUE"),
+        (("--condition", "temperature=1100"), "temperature"),
+        (("--format", "gif"), "tiff or png"),
+        (("--device", "cuda:99"), "cuda:99"),
+    ],
+)
+def test_a_wrong_wish_is_one_line_and_writes_nothing(run, tmp_path, monkeypatch, capsys, arguments, message):
+    assert sorby(monkeypatch, "generate", run, "--out", tmp_path / "out", *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_device_is_the_best_there_is_unless_named():
+    assert chosen_device("cpu") == "cpu"
+    with pytest.raises(ConfigError, match="Device"):
+        chosen_device("cuda:99")
+
+
+@pytest.mark.parametrize("text", ["r1_gamma", "r1_gamma:3"])
+def test_a_setting_without_a_value_is_refused(text):
+    with pytest.raises(ConfigError, match="NAME=VALUE"):
+        assignments([text])
+
+
+def test_small_grammars():
+    assert families("blit, geom") == ("blit", "geom")
+    assert pair("a=b=c") == ("a", "b=c")
