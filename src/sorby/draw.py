@@ -40,5 +40,6 @@ def draw(
                 "truncation": f"{truncation:g}",
                 **{f"condition {key}": str(value) for key, value in asked.items()},
             }
-            write_micrograph(path, tile(picture[None]), pixel_size_um=generator.card.pixel_size_um, description=about)
+            grey = picture.mean(0).round().astype(np.uint8)
+            write_micrograph(path, grey, pixel_size_um=generator.card.pixel_size_um, description=about)
             yield path

@@ -13,7 +13,7 @@ def generate(
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
     num: Annotated[int, typer.Option(help="How many pictures.", min=1)] = 16,
     seed: Annotated[int, typer.Option(help="Seed of the first picture; the next ones count up.", min=0)] = 0,
-    truncation: Annotated[float, typer.Option(help="0 to 1; below 1, fewer kinds, fewer failures.")] = 1.0,
+    truncation: Annotated[float, typer.Option(help="0 to 1; lower: fewer kinds, fewer failures.")] = 1.0,
     condition: Annotated[
         list[str] | None, typer.Option(help="Condition asked for, such as temperature=1100; repeatable.")
     ] = None,
