@@ -1,6 +1,6 @@
 """Learn the microstructure of an alloy from a few micrographs, and draw new ones in micrometres.
 
-The functions behind the verbs, and what they hand over; each is imported when first used, so that `import sorby` is quick.
+The functions behind the verbs, and what they hand over; each is imported when first used.
 """
 
 from importlib import import_module

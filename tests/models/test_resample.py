@@ -40,7 +40,7 @@ def test_conv_up_is_zero_insertion_then_convolution_then_filter():
     x, weight = noise(2, 3, 4, 4), noise(5, 3, 3, 3)
     spread = x.new_zeros(2, 3, 8, 8)
     spread[:, :, ::2, ::2] = x
-    full = F.conv2d(spread, weight, padding=2)[:, :, :9, :9]  # aligned so that the filter's even taps sit between pixels
+    full = F.conv2d(spread, weight, padding=2)[:, :, :9, :9]  # the even filter's taps sit between pixels
     torch.testing.assert_close(conv_up(x, weight), low_pass(full, padding=1, gain=4))
 
 

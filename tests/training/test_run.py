@@ -1,9 +1,9 @@
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def whole_run(tiny_dataset, tmp_path_factory):
     return out
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
@@ -70,9 +70,9 @@ class Stop(Exception):
 def test_resuming_after_a_crash_equals_never_stopping_bit_for_bit(tiny_dataset, whole_run, tmp_path, steps):
     def crash(state):
         if state.images_seen == 4 * steps:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train(tiny_dataset, tmp_path / "run", on_step=crash)
     train(tiny_dataset, tmp_path / "run")
     assert_same_end(whole_run, tmp_path / "run")
@@ -104,10 +104,11 @@ def test_a_killed_run_always_resumes(tiny_dataset, whole_run, tmp_path):
         "from tests.training.test_run import fake_scorer\n"
         "run.quick_scorer = fake_scorer\n"
         "print('ready', flush=True)\n"
-        "run.train(Dataset.open(sys.argv[1]), Path(sys.argv[2]), tiny_config(), tensorboard=False, warn=lambda _: None)\n"
+        "data, out = Dataset.open(sys.argv[1]), Path(sys.argv[2])\n"
+        "run.train(data, out, tiny_config(), tensorboard=False, warn=lambda _: None)\n"
     )
     command = [sys.executable, "-c", program, str(tiny_dataset.path), str(tmp_path / "run")]
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    root = Path(__file__).parents[2]
     rng = np.random.default_rng(0)
     kills = 0
     for delay in rng.uniform(0.05, 2.5, 10):

@@ -20,7 +20,7 @@ def generate(
     image_format: Annotated[str, typer.Option("--format", help="tiff or png.")] = "tiff",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
 ) -> None:
-    """Draw new micrographs, with their scale; each says in its metadata that it is synthetic and where it comes from."""
+    """Draw new micrographs, with their scale; each says in its metadata that it is synthetic."""
     from rich.progress import track
 
     from sorby.cli.train import chosen_device
