@@ -3,6 +3,7 @@
 Heavy libraries are imported inside the commands, so that `--help` answers at once.
 """
 
+import os
 import sys
 
 import typer
@@ -30,6 +31,8 @@ for verb in (demo, prepare, inspect, train, generate, evaluate, doctor):
 
 def main() -> None:
     """Run the command line; an error that the user can mend becomes one line and exit code 2."""
+    # Threads that spin while they wait take the cores from other programs, and from each other: many times slower there.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         app()
     except SorbyError as error:

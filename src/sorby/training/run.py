@@ -27,7 +27,7 @@ Progress = Callable[[State, dict[str, float]], None]
 
 def train(
     dataset: Dataset,
-    out: Path,
+    out: Path | str,
     config: TrainConfig,
     *,
     device: torch.device | str = "cpu",
@@ -42,7 +42,7 @@ def train(
     Raises `ConfigError` where `out` holds a run of other settings or data, `DataError` where the images do not fit
     the network.
     """
-    config = fit_to(config, dataset)
+    out, config = Path(out), fit_to(config, dataset)
     data = dataset.split("train")
     if config.subset is not None:
         data = data.subset(config.subset, seed=config.seed)
@@ -50,6 +50,8 @@ def train(
     _claim(out, config, data)
     state = new_state(config, device=device)
     resumed = checkpoint.restore(state, out / "checkpoint")
+    if state.images_seen >= config.total_images:
+        return out
     images = torch.from_numpy(data.images())
     batches = Batches(
         images,

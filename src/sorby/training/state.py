@@ -48,8 +48,8 @@ def new_state(config: TrainConfig, *, device: torch.device | str = "cpu") -> Sta
         G=G,
         D=D,
         G_ema=G_ema,
-        opt_G=_adam(G, config.learning_rate, config.path_length_interval if config.path_length_weight else None),
-        opt_D=_adam(D, config.learning_rate, config.r1_interval if config.r1_gamma else None),
+        opt_G=_adam(G, config, lazy_interval=config.path_length_interval if config.path_length_weight else None),
+        opt_D=_adam(D, config, lazy_interval=config.r1_interval if config.r1_gamma else None),
         path_length_mean=torch.zeros((), device=device),
         ada=AdaState(p=config.p or 0.0),
     )
@@ -75,11 +75,11 @@ def fill(state: State, tensors: dict[str, Tensor]) -> None:
         _fill_optimiser(optimiser, _under(name, tensors))
 
 
-def _adam(network: nn.Module, learning_rate: float, lazy_interval: int | None) -> torch.optim.Adam:
+def _adam(network: nn.Module, config: TrainConfig, *, lazy_interval: int | None) -> torch.optim.Adam:
     """Adam, slowed for the extra step of a lazy regulariser (Karras et al. 2020a, appendix B)."""
     ratio = 1.0 if lazy_interval is None else lazy_interval / (lazy_interval + 1)
-    betas = (0.0, ADAM_BETA2**ratio)
-    return torch.optim.Adam(network.parameters(), lr=learning_rate * ratio, betas=betas, eps=1e-8, fused=True)
+    betas = (config.beta1**ratio, ADAM_BETA2**ratio)
+    return torch.optim.Adam(network.parameters(), lr=config.learning_rate * ratio, betas=betas, eps=1e-8, fused=True)
 
 
 def _fill_optimiser(optimiser: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:

@@ -99,7 +99,7 @@ class Ticker:
         return Generator(state.G_ema, card, device=state.device, dtype=compute_dtype(self.config))
 
     def _score(self, generator: Generator, state: State) -> dict[str, float]:
-        number = -(-state.images_seen // self.config.tick_images)
+        number = state.images_seen // self.config.tick_images
         finished = state.images_seen >= self.config.total_images
         if self.scorer is None or (number % self.config.score_ticks and not finished):
             return {}
