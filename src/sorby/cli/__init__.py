@@ -31,7 +31,7 @@ for verb in (demo, prepare, inspect, train, generate, evaluate, doctor):
 
 def main() -> None:
     """Run the command line; an error that the user can mend becomes one line and exit code 2."""
-    # Threads that spin while they wait take the cores from other programs, and from each other: many times slower there.
+    # Threads that spin while they wait take the cores from other programs, and from each other.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         app()
