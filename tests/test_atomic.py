@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sorby.atomic import new_file, new_folder, recover_folder, write_bytes, write_text
+from sorby.atomic import check_folder, new_file, new_folder, recover_folder, write_bytes, write_text
 from sorby.errors import DataError
 
 KILLED_AT_RENAME = """
@@ -177,3 +177,49 @@ def test_recover_does_not_take_a_half_written_first_folder(tmp_path):
     folder_with(tmp_path / ".part-d", "half")
     recover_folder(tmp_path / "d")
     assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize("foreign", ["thesis.tex", "deep/er/thesis.tex", ".git/HEAD"])
+def test_new_folder_refuses_to_lose_a_file_that_is_not_ours(tmp_path, foreign):
+    path = folder_with(tmp_path / "d", "old")
+    write_text(path / foreign, "years of work")
+    with pytest.raises(DataError, match=rf"{foreign} is in the way"), new_folder(path, ours=("a.txt",)):
+        pass
+    assert (path / foreign).read_text() == "years of work"
+    assert names(tmp_path) == ["d"]
+
+
+def test_new_folder_refuses_to_lose_a_link_to_a_folder(tmp_path):
+    path = folder_with(tmp_path / "d", "old")
+    (path / "link").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(DataError, match="link is in the way"):
+        check_folder(path, ours=("a.txt",))
+
+
+def test_new_folder_takes_the_place_of_our_files_and_of_litter(tmp_path):
+    path = folder_with(tmp_path / "d", "old")
+    (path / ".DS_Store").write_text("")
+    with new_folder(path, ours=("a.txt", "b.txt")) as folder:
+        (folder / "b.txt").write_text("new")
+    assert names(path) == ["b.txt"]
+
+
+@pytest.mark.parametrize("name", [".", "..", "/"])
+def test_the_folder_one_is_in_can_be_named_and_is_not_replaced(tmp_path, monkeypatch, name):
+    folder_with(tmp_path / "d", "old")
+    monkeypatch.chdir(tmp_path / "d")
+    recover_folder(Path(name))
+    with pytest.raises(DataError, match="is the folder you are in"), new_folder(Path(name)):
+        pass
+    with pytest.raises(DataError, match="could not be written"):
+        write_text(Path(name), "")
+    assert names(Path()) == ["a.txt"]
+    assert names(tmp_path) == ["d"]
+
+
+def test_relative_names_lead_to_where_one_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with new_folder(Path("d")) as folder:
+        (folder / "a.txt").write_text("new")
+    write_text(Path("d/../b.txt"), "new")
+    assert names(tmp_path) == ["b.txt", "d"]

@@ -63,6 +63,34 @@ def test_a_value_outside_the_data_is_warned_of_and_one_inside_is_not():
     ]
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"temperature": "hot"}, "temperature=hot is not a number: give temperature from 800 to 1200 C"),
+        ({"rate": 0}, "rate=0 is not a number above 0: give rate from 0.001 to 10 1/s"),
+        ({"phase": "bainite"}, "phase=bainite is not a class of this data: give phase one of pearlite, spheroidite"),
+    ],
+)
+def test_a_value_that_cannot_be_encoded_is_an_error_and_no_warning(values, message):
+    with pytest.raises(ConfigError, match=f"^{message}.$"):
+        SPACE.out_of_range(values)
+
+
+def test_a_numbered_class_may_be_given_as_a_number():
+    space = ConditionSpace.from_rows([{"label": "2"}, {"label": "9"}], ["label::class"])
+    assert space.out_of_range({"label": 9}) == []
+
+
+def test_a_condition_without_known_range_still_says_what_it_expects():
+    with pytest.raises(ConfigError, match="t=hot is not a number: give t, a number in C"):
+        Condition(name="t", unit="C").encode("hot")
+
+
+def test_a_condition_given_twice_is_refused():
+    with pytest.raises(ConfigError, match="'rate' is given 2 times"):
+        ConditionSpace.from_rows(ROWS, ["rate", "temperature", "rate:1/s:log"])
+
+
 def test_a_single_value_encodes_to_zero_and_not_to_nan():
     space = ConditionSpace.from_rows(ROWS[:1], ["temperature"])
     np.testing.assert_array_equal(space.encode({"temperature": 800}), [0])

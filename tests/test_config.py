@@ -61,6 +61,8 @@ def test_an_unknown_preset_names_the_known_ones():
         ({"gama": 1}, "gama"),
         ({"batch_size": 64, "tick_kimg": 0.01}, "tick_kimg.*batch"),
         ({"kimg": "many"}, "kimg.*many"),
+        ({"kimg": "inf"}, "kimg.*finite"),
+        ({"batch_size": 6}, "batch_size is 6.*minibatch_std_group, 4"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(settings, message):

@@ -1,14 +1,17 @@
 import csv
 import shlex
+import sys
 
 import numpy as np
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from sorby.cli import app
 from sorby.cli.demo import _run, closing
 from sorby.data.infobar import find_info_bar
 from sorby.demo import HIGH, LOW, PIXEL_SIZES_UM, SHAPE, commands, write_raw
+from sorby.errors import DataError
 from sorby.micrograph import read_micrograph
 
 
@@ -43,6 +46,29 @@ def test_the_raw_data_are_the_same_every_time(raw, tmp_path):
     write_raw(tmp_path, num_specimens=2, micrographs_each=2)
     for path in raw.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+def test_nothing_is_left_of_a_larger_demo(tmp_path):
+    for num in (2, 1):
+        write_raw(tmp_path / "raw", num_specimens=num, micrographs_each=1)
+    assert sorted(path.name for path in (tmp_path / "raw").iterdir()) == ["dp1-1.tif", "labels.csv"]
+
+
+def test_files_that_the_demo_did_not_make_are_never_removed(tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "mine.tif").touch()
+    with pytest.raises(DataError, match=r"mine\.tif was not made by the demo.*choose another --out"):
+        write_raw(tmp_path / "raw", num_specimens=1, micrographs_each=1)
+    assert (tmp_path / "raw" / "mine.tif").exists()
+
+
+def test_a_quick_demo_and_a_whole_one_have_folders_of_their_own(monkeypatch):
+    folders = []
+    monkeypatch.setattr("sorby.demo.write_raw", lambda folder, **_: folders.append(str(folder)))
+    monkeypatch.setattr(sys.modules["sorby.cli.demo"], "_run", lambda _: None)
+    for options in (["--quick"], [], ["--quick", "--out", "mine"]):
+        assert CliRunner().invoke(app, ["demo", *options]).exit_code == 0
+    assert folders == ["demo-quick/raw", "demo/raw", "mine/raw"]
 
 
 @pytest.mark.parametrize("quick", [True, False])

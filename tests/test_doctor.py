@@ -28,6 +28,33 @@ def test_a_device_that_computes_wrongly_is_broken():
     assert doctor.of_arithmetic("cuda:0", float("nan")).status == "fail"
 
 
+def test_augmentation_runs_on_the_processor():
+    assert doctor.augmentation_problem("cpu") is None
+    assert doctor.of_augmentation("cuda:0", None).status == "ok"
+
+
+def test_a_device_without_the_gradient_of_resampling_is_told_what_to_set(monkeypatch):
+    class Lacking(torch.autograd.Function):
+        @staticmethod
+        def forward(_, images, grid):
+            return images.new_zeros(len(images), images.shape[1], *grid.shape[1:3])
+
+        @staticmethod
+        def backward(_, gradient):
+            raise NotImplementedError("The operator 'aten::grid_sampler_2d_backward' is not implemented.\nA long story")
+
+    monkeypatch.setattr(torch.nn.functional, "grid_sample", lambda images, grid, **_: Lacking.apply(images, grid))
+    finding = doctor.of_augmentation("mps:0", doctor.augmentation_problem("cpu"))
+    assert finding.status == "warn"
+    assert "grid_sampler_2d_backward' is not implemented.): set PYTORCH_ENABLE_MPS_FALLBACK=1" in finding.text
+
+
+def test_every_accelerator_is_asked_whether_augmentation_runs(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "find_accelerators", lambda: ["cpu:0"])
+    findings = [finding for finding in doctor.examine(tmp_path) if finding.topic == "cpu:0"]
+    assert "a test augmentation runs" in {finding.text for finding in findings}
+
+
 def test_a_processor_that_imitates_bfloat16_is_told_to_train_in_float32():
     finding = doctor.of_precision(1.0, 4.0)
     assert finding.status == "warn"

@@ -34,6 +34,16 @@ def real(tmp_path_factory):
     return path
 
 
+def dataset(path, splits, *, channels=1):
+    """Micrographs with so many patches each: `splits` holds pairs of side and number."""
+    rng, patches = np.random.default_rng(3), []
+    for parent, (split, num) in enumerate(splits):
+        patches += [Patch(file=f"{parent}_{n}.png", parent=str(parent), split=split) for n in range(num)]
+    items = ((patch, np.repeat(grains(rng)[None], channels, axis=0)) for patch in patches)
+    write_dataset(path, items, space=ConditionSpace(), recipe={})
+    return path
+
+
 def folder(path, pictures):
     path.mkdir()
     for i, picture in enumerate(pictures):
@@ -117,10 +127,73 @@ def test_three_images_are_too_few(real, tmp_path, cache):
         evaluate(few, real, tmp_path / "out", networks=FAST)
 
 
+@pytest.mark.parametrize(
+    "splits",
+    [[("train", 26)], [("train", 26), ("held-out", 5)]],
+    ids=["one micrograph", "one of two held out with five patches"],
+)
+def test_one_micrograph_gives_a_floor_from_its_halves_and_the_report_says_so(alike, splits, tmp_path):
+    report = evaluate(alike, dataset(tmp_path / "one.zip", splits), tmp_path / "out", networks=FAST)
+    assert report.num_parents == {"real": 1}
+    assert report.score("KID").floor.num_real == report.score("KID").floor.num_other == 13
+    assert report.score("KID").floor.between == "the other half against one half of the one real micrograph"
+    assert any("come from one micrograph" in note for note in report.notes)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "those of the other half of the one micrograph" in page
+    assert "other micrographs" not in page
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        ([("train", 20)], r"real\.zip has 20 images, scores need at least 24"),
+        ([("train", 40), ("train", 3)], r"real\.zip, .* half.*, has 3 images, scores need at least 12"),
+        ([("train", 11), ("held-out", 11)], r"real\.zip has 11 images, scores need at least 24"),
+    ],
+    ids=["one micrograph", "a small half", "two small sides"],
+)
+def test_too_few_real_images_for_a_floor_are_refused(alike, splits, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        evaluate(alike, dataset(tmp_path / "real.zip", splits), tmp_path / "out", networks=FAST)
+
+
+def test_a_single_real_image_is_refused(alike, tmp_path):
+    single = folder(tmp_path / "single", [np.zeros((24, 24), np.uint8)])
+    with pytest.raises(DataError, match="single has 1 images, scores need at least 24"):
+        evaluate(alike, single, tmp_path / "out", networks=FAST)
+
+
+def test_a_single_generated_image_is_refused_before_anything_is_computed(real, tmp_path, cache):
+    single, said = folder(tmp_path / "single", [np.zeros((24, 24), np.uint8)]), []
+    with pytest.raises(DataError, match="single has 1 images, scores need at least 12"):
+        evaluate(single, real, tmp_path / "out", networks=FAST, say=said.append)
+    assert said == []
+
+
+def test_grey_against_colour_is_refused(alike, tmp_path):
+    colour = dataset(tmp_path / "colour.zip", [("train", 24)], channels=3)
+    with pytest.raises(DataError, match=r"alike has grey images and all of colour\.zip colour ones"):
+        evaluate(alike, colour, tmp_path / "out", networks=FAST)
+
+
+def test_a_network_is_asked_for_with_its_weights_in_a_file(alike, real, tmp_path):
+    with pytest.raises(WeightsError, match=r"my\.pth is no file: expected the weights of vgg16"):
+        evaluate(alike, real, tmp_path / "out", networks=[f"vgg16={tmp_path / 'my.pth'}"])
+
+
 def test_a_network_asked_for_by_name_must_be_there(alike, real, tmp_path, monkeypatch):
     monkeypatch.delenv("SORBY_WEIGHTS", raising=False)
     with pytest.raises(WeightsError, match="vgg16 are not on this machine"):
         evaluate(alike, real, tmp_path / "out", networks=["vgg16"])
+
+
+@pytest.mark.parametrize("option", [("--num", "-1"), ("--seed", "-1"), ("--truncation", "1.5")])
+def test_numbers_out_of_range_are_refused_by_the_command(option, tmp_path):
+    app = typer.Typer()
+    app.command()(command)
+    result = CliRunner().invoke(app, ["a", "b", "--out", str(tmp_path), *option])
+    assert result.exit_code == 2
+    assert option[0] in result.output
 
 
 def test_the_command_prints_scores_with_all_they_hang_on_and_where_the_report_is(alike, real, tmp_path):

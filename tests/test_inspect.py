@@ -1,4 +1,5 @@
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -76,6 +77,16 @@ def test_a_dataset_is_shown_with_its_split_by_micrograph_conditions_and_recipe(t
     assert facts["recipe"] == "size 32; grey (median_px 3)"
     assert facts["specimens"] == "1"
     assert facts["hash"] == data.hash
+
+
+def test_a_zip_of_another_tool_is_shown_also_without_labels(tmp_path):
+    with zipfile.ZipFile(tmp_path / "steel.zip", "w") as archive:
+        for i in range(2):
+            write_micrograph(tmp_path / "a.png", np.full((32, 32), i, np.uint8), pixel_size_um=None, description={})
+            archive.write(tmp_path / "a.png", f"{i}.png")
+    facts = summarise(tmp_path / "steel.zip").facts
+    assert facts["patches"] == "2 of 32 x 32 px, grey"
+    assert facts["recipe"] == "not known: made by another tool"
 
 
 def test_a_generator_is_shown_with_its_scale_data_and_number_of_weights(tmp_path):

@@ -60,17 +60,14 @@ class Condition(BaseModel):
 
     def scaled(self, value: Value) -> float:
         """Number on the scale of the condition (log10 for a log condition), not yet standardised."""
-        number = _number(value)
-        if number is None or (self.kind == "log" and number <= 0):
-            expected = "a number above 0" if self.kind == "log" else "a number"
-            raise ConfigError(f"{self.name}={value} is not {expected}: give {self.describe()}.")
+        number = self._checked(value)
         return math.log10(number) if self.kind == "log" else number
 
     def covers(self, value: Value) -> bool:
-        """Whether the data hold this class, or values on both sides of this number."""
+        """Whether the data hold this class, or values on both sides of this number. Raises like `encode`."""
         if self.kind == "class":
-            return value in self.classes
-        number = float(value)
+            return self._class_index(str(value)) >= 0
+        number = self._checked(value)
         return (self.low is None or self.low <= number) and (self.high is None or number <= self.high)
 
     def describe(self) -> str:
@@ -78,7 +75,16 @@ class Condition(BaseModel):
         if self.kind == "class":
             return f"{self.name} one of {', '.join(self.classes)}"
         unit = f" {self.unit}" if self.unit else ""
+        if self.low is None or self.high is None:
+            return f"{self.name}, a number{unit and ' in'}{unit}"
         return f"{self.name} from {self.low:g} to {self.high:g}{unit}"
+
+    def _checked(self, value: Value) -> float:
+        number = _number(value)
+        if number is None or (self.kind == "log" and number <= 0):
+            expected = "a number above 0" if self.kind == "log" else "a number"
+            raise ConfigError(f"{self.name}={value} is not {expected}: give {self.describe()}.")
+        return number
 
     def _class_index(self, value: str) -> int:
         if value not in self.classes:
@@ -99,9 +105,9 @@ class ConditionSpace(BaseModel):
         """Build the space of `columns`, each written `NAME[:UNIT[:linear|log|class]]`, from the rows of a table.
 
         Without a kind, a column of numbers is linear and any other a class. Raises `DataError` for a missing column, an
-        empty value, or a value that does not fit its kind; `ConfigError` for a column written otherwise.
+        empty value, or a value that does not fit its kind; `ConfigError` for a column written otherwise or twice.
         """
-        return cls(conditions=tuple(_condition(rows, column) for column in columns))
+        return cls(conditions=tuple(_condition(rows, *parts) for parts in parse_columns(columns)))
 
     @property
     def dim(self) -> int:
@@ -132,7 +138,7 @@ class ConditionSpace(BaseModel):
         }
 
     def out_of_range(self, values: Mapping[str, Value]) -> list[str]:
-        """One warning for each value outside what the data hold."""
+        """One warning for each number outside what the data hold. Raises `ConfigError` for a value that is unfit."""
         asked = [condition for condition in self.conditions if condition.name in values]
         return [
             f"{condition.name}={values[condition.name]} is outside the data, which hold {condition.describe()}."
@@ -157,8 +163,17 @@ def parse_column(column: str) -> tuple[str, str | None, Kind | None]:
     return name, unit or None, kind or None  # type: ignore[return-value]
 
 
-def _condition(rows: Sequence[Mapping[str, str]], column: str) -> Condition:
-    name, unit, kind = parse_column(column)
+def parse_columns(columns: Sequence[str]) -> list[tuple[str, str | None, Kind | None]]:
+    """The parts of each column. Raises `ConfigError` where one is written otherwise, or two have one name."""
+    parsed = [parse_column(column) for column in columns]
+    names = [name for name, _, _ in parsed]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ConfigError(f"Condition {twice[0]!r} is given {names.count(twice[0])} times: give it once.")
+    return parsed
+
+
+def _condition(rows: Sequence[Mapping[str, str]], name: str, unit: str | None, kind: Kind | None) -> Condition:
     values = [_cell(row, name) for row in rows]
     numbers = [_number(value) for value in values]
     if kind == "class" or (kind is None and None in numbers):

@@ -17,7 +17,7 @@ FAMILIES = ("blit", "geom", "colour", "filter", "noise", "cutout", "blur")
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class NetworkConfig(_Settings):
@@ -117,6 +117,9 @@ class TrainConfig(_Settings):
         unknown = [family for family in self.augment if family not in FAMILIES]
         if unknown:
             raise ValueError(f"augment names {', '.join(unknown)}, expected some of {', '.join(FAMILIES)}")
+        if self.batch_size % self.network.minibatch_std_group:
+            group = self.network.minibatch_std_group
+            raise ValueError(f"batch_size is {self.batch_size}, expected a multiple of minibatch_std_group, {group}")
         if self.tick_kimg * 1000 < self.batch_size:
             raise ValueError(f"tick_kimg is {self.tick_kimg}, expected at least one batch ({self.batch_size} images)")
         return self
@@ -133,7 +136,7 @@ class TrainConfig(_Settings):
 
 
 # Settings that may change when a run goes on: none of them touches what was learnt.
-MAY_CHANGE = ("kimg", "score_ticks", "score_images")
+MAY_CHANGE = ("kimg", "score_ticks")
 
 
 def presets() -> dict[str, dict[str, Any]]:
@@ -194,6 +197,13 @@ def check(settings: Mapping[str, Any]) -> TrainConfig:
 def to_toml(config: TrainConfig) -> str:
     """The settings as TOML; those that are none are left out."""
     return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def flat(config: TrainConfig) -> dict[str, object]:
+    """Every setting by one name, `network.size` and the like."""
+    settings = config.model_dump()
+    network = settings.pop("network")
+    return {**settings, **{f"network.{name}": value for name, value in network.items()}}
 
 
 def from_toml(text: str) -> TrainConfig:

@@ -2,12 +2,14 @@
 
 import csv
 import io
+import re
 import shlex
 from pathlib import Path
 
 import numpy as np
 
-from sorby.atomic import write_text
+from sorby.atomic import new_folder, write_text
+from sorby.errors import DataError
 from sorby.micrograph import write_micrograph
 from sorby.simulate.random_field import two_phase
 from sorby.simulate.sem_look import sem_look, with_info_bar
@@ -17,6 +19,7 @@ ISLAND_UM = 0.9
 """Correlation length of the martensite."""
 PIXEL_SIZES_UM = (0.05, 0.0625)
 """Two magnifications, taken in turns."""
+OWN_FILE = re.compile(r"dp\d+-\d+\.tif|labels\.csv")
 LOW, HIGH = 0.2, 0.6
 """Martensite fraction of the first and the last specimen."""
 
@@ -24,8 +27,21 @@ LOW, HIGH = 0.2, 0.6
 def write_raw(folder: Path, *, num_specimens: int, micrographs_each: int) -> None:
     """Write micrographs as a microscope would, with info bar and pixel size, and `labels.csv` with what was measured.
 
-    The specimens differ in their martensite fraction, which is exact. Equal arguments give equal files.
+    The specimens differ in their martensite fraction, which is exact. Equal arguments give equal files; those of an
+    earlier call go. Raises `DataError` where `folder` holds anything else, which is left alone.
     """
+    _check_own(folder)
+    with new_folder(folder) as new:
+        _write_all(new, num_specimens, micrographs_each)
+
+
+def _check_own(folder: Path) -> None:
+    others = [path for path in folder.glob("[!.]*") if not OWN_FILE.fullmatch(path.name)]
+    if others:
+        raise DataError(f"{others[0]} was not made by the demo, which would remove it: choose another --out.")
+
+
+def _write_all(folder: Path, num_specimens: int, micrographs_each: int) -> None:
     rows = []
     for specimen, fraction in enumerate(np.linspace(LOW, HIGH, num_specimens).round(2)):
         for number in range(micrographs_each):

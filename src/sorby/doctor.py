@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
+from sorby.augment import Augment
 from sorby.errors import WeightsError
 from sorby.metrics.features import FEATURE_NETWORKS
 from sorby.metrics.weights import WeightsFile, find_weights
@@ -40,11 +41,13 @@ def examine(folder: Path) -> Iterator[Finding]:
     yield of_devices(accelerators)
     for device in ("cpu", *accelerators):
         yield of_arithmetic(device, convolution_error(device))
+    for device in accelerators:
+        yield of_augmentation(device, augmentation_problem(device))
     if not accelerators:
         yield of_precision(*(convolution_seconds(dtype) for dtype in (torch.float32, torch.bfloat16)))
     yield of_threads(torch.get_num_threads(), usable_cores(), load=os.getloadavg()[0])
-    for name, recipe in FEATURE_NETWORKS.items():
-        yield of_weights(name, recipe.weights)
+    for name, blueprint in FEATURE_NETWORKS.items():
+        yield of_weights(name, blueprint.weights)
     yield of_disk(shutil.disk_usage(folder).free, folder)
 
 
@@ -97,6 +100,26 @@ def of_arithmetic(device: str, error: float) -> Finding:
     if error < 0.1:
         return Finding(device, "ok", "a test convolution is right")
     return Finding(device, "fail", f"a test convolution is off by {error:.2g}: update the driver or torch")
+
+
+def augmentation_problem(device: str) -> str | None:
+    """What stops gradients of geometric augmentation on `device`; None where they flow."""
+    images = torch.zeros(1, 1, 8, 8, device=device, requires_grad=True)
+    try:
+        Augment(families=("geom",))(images, p=1.0, rng=torch.Generator().manual_seed(0)).sum().backward()
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+def of_augmentation(device: str, problem: str | None) -> Finding:
+    """Whether augmented pictures can be trained on; torch lacks an operator for it on Apple's GPUs."""
+    if problem is None:
+        return Finding(device, "ok", "a test augmentation runs")
+    remedy = "set PYTORCH_ENABLE_MPS_FALLBACK=1" if device.startswith("mps") else "update the driver or torch"
+    return Finding(
+        device, "warn", f"geometric augmentation does not run ({problem}): {remedy}, or train with --augment blit"
+    )
 
 
 def convolution_seconds(dtype: torch.dtype, *, repeats: int = 8) -> float:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from sorby.generator import Condition, Generator
+from sorby.generator import Generator, Values
 from sorby.micrograph import write_micrograph
 
 BATCH = 32
@@ -18,7 +18,7 @@ def draw(
     out: Path,
     *,
     truncation: float = 1.0,
-    condition: Condition | None = None,
+    condition: Values | None = None,
     suffix: Literal[".tif", ".png"] = ".tif",
 ) -> Iterator[Path]:
     """Write `seed0000.tif` and so on into `out`, giving each path when it is there.

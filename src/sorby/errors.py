@@ -3,7 +3,8 @@
     SorbyError
     ├── DataError      an image, a dataset or a table of labels
     ├── ConfigError    a setting, a preset, or a run folder of other settings
-    └── WeightsError   a generator, a checkpoint, or the weights of a feature network
+    ├── WeightsError   a generator, a checkpoint, or the weights of a feature network
+    └── TrainingError  a training that can not go on
 
 The command line prints the message on one line and exits with code 2. Anything else is a bug and keeps its traceback.
 """
@@ -23,3 +24,7 @@ class ConfigError(SorbyError):
 
 class WeightsError(SorbyError):
     """Weights are missing, damaged, or belong to another network."""
+
+
+class TrainingError(SorbyError):
+    """The losses are not finite any more; the last checkpoint is from before."""

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import UInt8
 
 from sorby.atomic import write_text
+from sorby.data.dataset import Split
 from sorby.errors import DataError, WeightsError
 from sorby.metrics.cache import cached_features
 from sorby.metrics.compare import MIN_IMAGES, Side, check_number, compare
@@ -56,18 +57,16 @@ def evaluate(
 ) -> Report:
     """Score `generated` against `real`, each a run, a generator, a dataset or a folder of images.
 
-    Takes at most `num` images of each side, drawn with `seed`. Without `networks`, all whose weights are on this
-    machine are used. Writes `out/scores.json` and `out/report.html`; `say` is told what is being done.
+    Takes at most `num` images of each side, drawn with `seed`. `networks` are names, or NAME=PATH for weights in a
+    file of one's own; without, all whose weights are on this machine are used.
+    Writes `out/scores.json` and `out/report.html`; `say` is told what is being done.
     Raises `DataError`, `ConfigError` or `WeightsError`.
     """
     generated, real, out = Path(generated), Path(real), Path(out)
     check_number(num, "--num")
     nets, notes = _networks(networks, device)
-    comparisons = _comparisons(real, num, seed, device, notes)
-    fakes = open_set(
-        generated, num=num, seed=seed, conditions=conditions_of(real), truncation=truncation, device=device
-    )
-    fakes = fakes.kept()
+    comparisons = _comparisons(open_real(real, num=num, seed=seed, device=device), real.name, seed, notes)
+    fakes = _fakes(generated, real, num, seed, truncation, device)
     _check_alike(fakes, comparisons[0].real, notes)
     sides = dict.fromkeys([fakes, *(images for c in comparisons for images in (c.real, *c.floor))])
     features = {network.name: {images: _side(images, network, say) for images in sides} for network in nets}
@@ -81,7 +80,7 @@ def evaluate(
         pixel_size_um=fakes.pixel_size_um,
         size_px=(samples[fakes].shape[3], samples[fakes].shape[2]),
         num={"generated": len(fakes)} | {c.against: len(c.real) for c in comparisons},
-        num_parents={c.against: len(np.unique(c.real.parents)) for c in comparisons},
+        num_parents={c.against: c.real.num_parents for c in comparisons},
         scores=tuple(_scores(nets, features, fakes, comparisons, seed, say)),
         checks=tuple(check for c in comparisons for check in _checks(samples, fakes, c)),
         likeness=likeness,
@@ -90,18 +89,19 @@ def evaluate(
         command=command,
         versions=_versions(),
     )
-    shown = Pictures(
-        samples[fakes], samples[comparisons[0].real], _pair_pictures(likeness, fakes, comparisons[-1].real)
-    )
+    pairs = _pair_pictures(likeness, fakes, comparisons[-1].real)
+    shown = Pictures(samples[fakes], samples[comparisons[0].real], pairs)
+    page = render(report, shown, log=_log(generated))
     write_text(out / "scores.json", report.model_dump_json(indent=2) + "\n")
-    write_text(out / "report.html", render(report, shown, log=_log(generated)))
+    write_text(out / "report.html", page)
     return report
 
 
 def _networks(names: Sequence[str], device: torch.device | str) -> tuple[list[FeatureNetwork], list[str]]:
     """The networks asked for, or all that can be had and a note on each that cannot."""
     if names:
-        return [load_network(name, device=device) for name in dict.fromkeys(names)], []
+        asked = dict(_name_and_path(name) for name in names)
+        return [load_network(name, path=path, device=device) for name, path in asked.items()], []
     found, notes = [], []
     for name in FEATURE_NETWORKS:
         try:
@@ -113,9 +113,21 @@ def _networks(names: Sequence[str], device: torch.device | str) -> tuple[list[Fe
     return found, notes
 
 
-def _comparisons(path: Path, num: int, seed: int, device: torch.device | str, notes: list[str]) -> list[Comparison]:
-    """Held-out micrographs first; where there are none, all real images, with two halves of them for the floor."""
-    reals = open_real(path, num=num, seed=seed, device=device)
+def _name_and_path(network: str) -> tuple[str, Path | None]:
+    """`vgg16=/weights/vgg16.pth` to its parts; the path may be left out.
+
+    >>> _name_and_path("inception")
+    ('inception', None)
+    """
+    name, _, path = network.partition("=")
+    return name, Path(path).expanduser() if path else None
+
+
+def _comparisons(reals: Mapping[Split | None, ImageSet], name: str, seed: int, notes: list[str]) -> list[Comparison]:
+    """Held-out micrographs first; where there are none, all real images, with two halves of them for the floor.
+
+    Raises `DataError` where there are too few for a score or its floor.
+    """
     if len(reals) == 2 and min(len(images) for images in reals.values()) >= MIN_IMAGES:
         held_out, train = reals["held-out"], reals["train"]
         return [
@@ -123,20 +135,42 @@ def _comparisons(path: Path, num: int, seed: int, device: torch.device | str, no
             Comparison("train", train, (train, held_out)),
         ]
     notes.append(
-        f"{path.name} has no held-out micrographs (or fewer than {MIN_IMAGES} images of them): a generator that copies "
+        f"{name} has no held-out micrographs (or fewer than {MIN_IMAGES} images of them): a generator that copies "
         "its training images is not found out by these scores. The floor compares two halves of the real micrographs."
     )
     images = max(reals.values(), key=len)
-    return [Comparison("real", images, images.halves(seed=seed))]
+    check_number(len(images), name, least=2 * MIN_IMAGES)
+    if images.num_parents == 1:
+        notes.append(
+            "All real images compared to come from one micrograph. The floor compares two halves of them, which are "
+            "more alike than two micrographs are: a generator of new micrographs cannot be expected to reach it."
+        )
+    halves = images.halves(seed=seed)
+    for half in halves:
+        check_number(len(half), f"{name}, {half.name},")
+    return [Comparison("real", images, halves)]
+
+
+def _fakes(path: Path, real: Path, num: int, seed: int, truncation: float, device: torch.device | str) -> ImageSet:
+    """The generated images, of the conditions of the real ones. Raises `DataError` where they are too few."""
+    conditions = conditions_of(real)
+    images = open_set(path, num=num, seed=seed, conditions=conditions, truncation=truncation, device=device)
+    check_number(len(images), images.name)
+    return images.kept()
 
 
 def _check_alike(fakes: ImageSet, real: ImageSet, notes: list[str]) -> None:
-    """Raise `DataError` for pictures of different sizes; note different or unknown scales."""
-    (_, _, h, w), (_, _, real_h, real_w) = fakes.first(1).shape, real.first(1).shape
+    """Raise `DataError` for pictures of different sizes or colours; note different or unknown scales."""
+    (_, c, h, w), (_, real_c, real_h, real_w) = fakes.first(1).shape, real.first(1).shape
     if (h, w) != (real_h, real_w):
         raise DataError(
             f"{fakes.name} has images of {w} x {h} px and {real.name} of {real_w} x {real_h} px: expected one size; "
             "prepare the real images at the size of the generated ones."
+        )
+    if c != real_c:
+        raise DataError(
+            f"{fakes.name} has {_colour(c)} images and {real.name} {_colour(real_c)} ones: expected one kind; a folder "
+            "of images is read as grey, so give the run, the generator or a dataset in its place."
         )
     um, real_um = fakes.pixel_size_um, real.pixel_size_um
     if um is None or real_um is None:
@@ -145,6 +179,10 @@ def _check_alike(fakes: ImageSet, real: ImageSet, notes: list[str]) -> None:
         notes.append(
             f"Pixel sizes differ ({um:g} and {real_um:g} µm): these scores mix up structure and magnification."
         )
+
+
+def _colour(channels: int) -> str:
+    return "grey" if channels == 1 else "colour"
 
 
 def _side(images: ImageSet, network: FeatureNetwork, say: Say) -> Side:

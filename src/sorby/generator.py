@@ -6,6 +6,7 @@ README.md           the card in words
 """
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from sorby.atomic import new_folder, recover_folder, write_bytes, write_text
+from sorby.atomic import new_folder, write_bytes, write_text
 from sorby.conditions import ConditionSpace
 from sorby.config import NetworkConfig
 from sorby.errors import ConfigError, WeightsError
@@ -28,9 +29,10 @@ from sorby.models.stylegan2 import GeneratorNetwork
 from sorby.seeds import rng_for
 
 FORMAT = 1
+FILES = ("model.safetensors", "config.json", "README.md")
 CONDITION_SAMPLES = 1024
 
-Condition = Mapping[str, str | float]
+Values = Mapping[str, str | float]
 
 
 class GeneratorCard(BaseModel):
@@ -48,6 +50,8 @@ class GeneratorCard(BaseModel):
     """The conditions it was trained with."""
     seen_conditions: tuple[dict[str, str | float], ...] = ()
     """Combinations of conditions in the training data, distinct, in the order of the data."""
+    seen_counts: tuple[int, ...] = ()
+    """How many patches had each of `seen_conditions`."""
     images_seen: int = 0
     """Real images shown in training."""
     data: dict[str, Any] = {}
@@ -89,22 +93,25 @@ class Generator:
         """
         folder = _generator_folder(Path(path))
         try:
-            card = GeneratorCard.model_validate_json((folder / "config.json").read_text())
+            text = (folder / "config.json").read_text()
+            _check_format(json.loads(text), folder)
+            card = GeneratorCard.model_validate_json(text)
             tensors = load_tensors((folder / "model.safetensors").read_bytes())
-        except (OSError, ValidationError, UnicodeDecodeError, SafetensorError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise WeightsError(
                 f"{folder} cannot be read as a generator ({reason}): copy the whole folder again."
             ) from None
-        if card.format > FORMAT:
-            raise WeightsError(f"{folder} has format {card.format}, this Sorby reads up to {FORMAT}: update Sorby.")
         network = GeneratorNetwork(card.network)
         _fill(network, tensors, folder)
         return cls(network, card, device=device)
 
     def save(self, path: str | Path) -> None:
-        """Write the generator folder in one step, replacing what was there."""
-        with new_folder(Path(path)) as folder:
+        """Write the generator folder in one step, in the place of an earlier one.
+
+        Raises `DataError` where `path` holds files that no generator has, and touches none of them.
+        """
+        with new_folder(Path(path), ours=FILES) as folder:
             write_bytes(folder / "model.safetensors", save_tensors(self._tensors()))
             write_text(folder / "config.json", self.card.model_dump_json(indent=2) + "\n")
             write_text(folder / "README.md", describe(self.card))
@@ -121,7 +128,7 @@ class Generator:
         seeds: Sequence[int],
         *,
         truncation: float = 1.0,
-        condition: Condition | None = None,
+        condition: Values | None = None,
         batch_size: int = 32,
     ) -> UInt8[np.ndarray, "n c h w"]:
         """One picture a seed; a picture depends on its own seed only, up to rounding.
@@ -140,15 +147,16 @@ class Generator:
         empty = np.zeros((0, network.channels, network.size, network.size), np.uint8)
         return np.concatenate(parts) if parts else empty
 
-    def condition_of(self, seed: int) -> Condition:
-        """The condition that a conditional generator draws for a seed when none is asked for."""
+    def condition_of(self, seed: int) -> Values:
+        """The condition that a seed draws when none is asked for, as often as in the training data; {} without any."""
         seen = self.card.seen_conditions
         if not seen:
             return {}
-        return seen[int(torch.randint(len(seen), (1,), generator=rng_for(seed, "condition")))]
+        weights = torch.tensor(self.card.seen_counts, dtype=torch.float64)
+        return seen[int(torch.multinomial(weights, 1, generator=rng_for(seed, "condition")))]
 
     @torch.inference_mode()
-    def _draw(self, seeds: list[int], truncation: float, condition: Condition | None) -> UInt8[np.ndarray, "n c h w"]:
+    def _draw(self, seeds: list[int], truncation: float, condition: Values | None) -> UInt8[np.ndarray, "n c h w"]:
         rngs = [rng_for(seed, "picture") for seed in seeds]
         z = torch.cat([torch.randn(1, self.network.z_dim, generator=rng) for rng in rngs]).to(self.device)
         layers = zip(*(self.network.synthesis.draw_noise(1, rng=rng) for rng in rngs), strict=True)
@@ -205,10 +213,15 @@ def describe(card: GeneratorCard) -> str:
 
 def _generator_folder(path: Path) -> Path:
     for folder in (path, path / "best", path / "last"):
-        recover_folder(folder)
         if (folder / "config.json").is_file():
             return folder
     raise WeightsError(f"{path} is no generator: expected a folder with model.safetensors and config.json, or a run.")
+
+
+def _check_format(card: object, folder: Path) -> None:
+    number = card.get("format") if isinstance(card, dict) else None
+    if isinstance(number, int) and number > FORMAT:
+        raise WeightsError(f"{folder} has format {number}, this Sorby reads up to {FORMAT}: update Sorby.")
 
 
 def _fill(network: GeneratorNetwork, tensors: Mapping[str, Tensor], folder: Path) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sorby.conditions import ConditionSpace
-from sorby.config import TrainConfig, from_toml, resolve
-from sorby.data.archive import open_archive
-from sorby.data.dataset import Dataset
+from sorby.config import TrainConfig, flat, from_toml, resolve
+from sorby.data.dataset import Dataset, is_dataset
 from sorby.errors import DataError
 from sorby.generator import Generator, GeneratorCard
 from sorby.micrograph import read_micrograph
@@ -38,7 +37,7 @@ def summarise(path: Path) -> Summary:
         return of_generator(path)
     if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
         return of_micrograph(path)
-    if _holds_dataset(path):
+    if is_dataset(path):
         return of_dataset(path)
     raise DataError(
         f"{path} is nothing that can be inspected: expected a micrograph, a dataset of sorby prepare, a generator, "
@@ -111,7 +110,7 @@ def resume_command(path: Path, config: TrainConfig, dataset: str) -> str:
     """The command that gives these settings again."""
     if not config.preset:
         return "the same Python call again"
-    before, now = _flat(resolve(config.preset, size=config.network.size)), _flat(config)
+    before, now = flat(resolve(config.preset, size=config.network.size)), flat(config)
     changed = {name: value for name, value in now.items() if value != before[name] and name not in _FROM_DATA}
     kimg = f" --kimg {changed.pop('kimg'):g}" if "kimg" in changed else ""
     sets = "".join(f" --set {name}={_written(value)}" for name, value in changed.items())
@@ -119,12 +118,6 @@ def resume_command(path: Path, config: TrainConfig, dataset: str) -> str:
 
 
 _FROM_DATA = ("network.channels", "network.condition_dim")
-
-
-def _holds_dataset(path: Path) -> bool:
-    if not (path.is_dir() or path.suffix.lower() == ".zip"):
-        return False
-    return not {"dataset.toml", "dataset.json"}.isdisjoint(open_archive(path).names())
 
 
 def _card_in(folder: Path) -> GeneratorCard | None:
@@ -178,11 +171,6 @@ def _number(value: Any) -> str:
 
 def _log_row(line: Mapping[str, Any]) -> dict[str, str]:
     return {name: _number(line[name]) if line.get(name) is not None else "" for name in LOG_COLUMNS}
-
-
-def _flat(config: TrainConfig) -> dict[str, Any]:
-    settings = config.model_dump(exclude={"preset"})
-    return settings | {f"network.{name}": value for name, value in settings.pop("network").items()}
 
 
 def _written(value: Any) -> str:

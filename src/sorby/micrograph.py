@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import tifffile
-from jaxtyping import UInt8, UInt16
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sorby.atomic import write_bytes
-from sorby.decode import decode
+from sorby.decode import Grey, decode
 from sorby.errors import DataError
 from sorby.sources import ImageFile
 from sorby.vendors import SOFTWARE, read_header
@@ -26,7 +24,7 @@ MAX_PNG_RESOLUTION = 2**31 - 1
 class Micrograph:
     """One grey image. The range of 16-bit data is as recorded: choosing grey levels is `sorby prepare`'s task."""
 
-    grey: UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
+    grey: Grey
     pixel_size_um: float | None
     """Side of a pixel in micrometres, or None where no file states it."""
     source: str
@@ -50,7 +48,7 @@ def read_micrograph(file: ImageFile | Path) -> Micrograph:
 
 def write_micrograph(
     path: Path,
-    grey: UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"],
+    grey: Grey,
     *,
     pixel_size_um: float | None,
     description: Mapping[str, str],
@@ -71,9 +69,7 @@ def write_micrograph(
     write_bytes(path, encode(grey, pixel_size_um, entries))
 
 
-def _png(
-    grey: UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"], pixel_size_um: float | None, entries: Mapping[str, str]
-) -> bytes:
+def _png(grey: Grey, pixel_size_um: float | None, entries: Mapping[str, str]) -> bytes:
     text = PngInfo()
     for key, value in entries.items():
         # A keyword has to be Latin-1; names of conditions can be in any script.
@@ -86,9 +82,7 @@ def _png(
     return file.getvalue()
 
 
-def _tiff(
-    grey: UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"], pixel_size_um: float | None, entries: Mapping[str, str]
-) -> bytes:
+def _tiff(grey: Grey, pixel_size_um: float | None, entries: Mapping[str, str]) -> bytes:
     metadata = {"Info": json.dumps(entries)} | ({"unit": "um"} if pixel_size_um else {})
     resolution = (1 / pixel_size_um, 1 / pixel_size_um) if pixel_size_um else None
     file = BytesIO()

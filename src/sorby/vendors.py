@@ -24,8 +24,9 @@ UM_PER_UNIT = {
 MAX_PIXEL_SIZE_UM = 1000.0
 """A pixel larger than a millimetre belongs to no micrograph."""
 
-PRINT_DPI = (72, 90, 96, 100, 120, 144, 150, 180, 200, 240, 300, 350, 360, 400, 600, 1200, 2400)
-"""Resolutions that programs write for screens and printers: they say nothing about the specimen."""
+MAX_PLAIN_PIXEL_SIZE_UM = 10.0
+"""A plain resolution is believed below this alone: programs write that of a screen or a printer, 72 to 2400 dpi or 353
+to 10.6 µm, into any image, and it says nothing about the specimen."""
 
 
 @dataclass(frozen=True)
@@ -251,13 +252,14 @@ def ome(header: Header) -> Reading | None:
 
 
 def resolution(header: Header) -> Reading | None:
-    """Plain resolution of a TIFF, PNG, JPEG or BMP, unless it is one that is written for screens and printers."""
+    """Plain resolution of a TIFF, PNG, JPEG or BMP, where it is too fine to be that of a screen or a printer."""
     dpi = header.dots_per_inch
     if dpi is None or not math.isfinite(dpi) or dpi <= 0:
         return None
-    if any(math.isclose(dpi, usual, rel_tol=0.01) for usual in PRINT_DPI):
-        return Reading(None, f"a resolution of {dpi:.0f} dpi, made for printing,")
-    return Reading(25400 / dpi, "resolution tags")
+    size = UM_PER_UNIT["inch"] / dpi
+    if size >= MAX_PLAIN_PIXEL_SIZE_UM:
+        return Reading(None, f"a resolution of {dpi:.0f} dpi, as for a screen or a printer,")
+    return Reading(size, "resolution tags")
 
 
 VENDORS: tuple[Callable[[Header], Reading | None], ...] = (

@@ -62,16 +62,6 @@ def test_p_rests_where_r_t_meets_its_target():
     assert (state.p, state.r_t) == (0.3, 0.5)
 
 
-def test_the_warning_turns_on_once_and_stays():
-    state = run(AdaState(p=0.79), SURE, num_images=5_120)
-    assert state.was_high
-    assert state.p > 0.8
-    state = run(state, -SURE, num_images=51_200)
-    assert state.was_high
-    assert state.p < 0.8
-    assert not run(AdaState(), SURE, num_images=51_200).was_high
-
-
 def test_a_state_resumes_exactly_from_json_between_adjustments():
     scores = torch.randn(100, 16, generator=torch.Generator().manual_seed(0)) + 0.7
     straight = stopped = AdaState()

@@ -127,14 +127,13 @@ def test_augmentation_is_linear_up_to_an_offset(families):
 
 
 @pytest.mark.parametrize("families", [*EACH, FAMILIES], ids=str)
-def test_gradients_to_the_images_are_right_to_second_order(families):
+def test_gradients_to_the_images_are_right(families):
     images = noise_images(n=2, size=24, dtype=torch.float64).requires_grad_()
 
     def augment(images):
         return Augment(families=families)(images, p=1.0, rng=seeded())
 
     assert torch.autograd.gradcheck(augment, images, fast_mode=True, eps=1e-5, atol=1e-4)
-    assert torch.autograd.gradgradcheck(augment, images, fast_mode=True, eps=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("families", [*EACH, FAMILIES], ids=str)
@@ -200,7 +199,13 @@ def test_no_family_is_none():
     assert parse_families("none") == ()
 
 
-@pytest.mark.parametrize("text", ["blit,zoom", "", "none,blit"])
+@pytest.mark.parametrize("text", ["", "  "])
+def test_naming_no_family_is_refused_and_none_is_offered(text):
+    with pytest.raises(ConfigError, match=r"No augmentation is named: choose from blit, .*, or none"):
+        parse_families(text)
+
+
+@pytest.mark.parametrize("text", ["blit,zoom", "blit,", "none,blit"])
 def test_unknown_families_are_named_with_the_known_ones(text):
     with pytest.raises(ConfigError, match=r"Unknown augmentation .*choose from blit, geom, colour"):
         parse_families(text)

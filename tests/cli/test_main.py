@@ -36,7 +36,7 @@ def test_help_needs_no_heavy_library(verb):
         (["generate", "nothing", "--out", "x"], "nothing is no generator"),
         (["inspect", "nothing"], "nothing"),
         (["prepare", "nothing", "--out", "x.zip"], "nothing"),
-        (["evaluate", "nothing", "nowhere", "--out", "x"], "no"),
+        (["evaluate", "nothing", "nowhere", "--out", "x"], "nowhere"),
     ],
 )
 def test_a_mistake_of_the_user_is_one_line_and_exit_code_2(arguments, message, tmp_path, monkeypatch, capsys):

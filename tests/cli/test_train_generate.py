@@ -5,7 +5,7 @@ import tifffile
 from PIL import Image
 
 from sorby.cli.generate import pair
-from sorby.cli.train import assignments, chosen_device, families
+from sorby.cli.train import assignments, chosen_device, names
 from sorby.errors import ConfigError
 from sorby.micrograph import read_micrograph
 from tests.cli.test_main import sorby
@@ -90,6 +90,7 @@ def test_the_same_seed_gives_the_same_file(run, tmp_path, monkeypatch):
         (("--truncation", "2"), "0 to 1"),
         (("--condition", "temperature"), "NAME=VALUE"),
         (("--condition", "temperature=1100"), "temperature"),
+        (("--condition", "T=1", "--condition", "T=2"), "twice"),
         (("--format", "gif"), "tiff or png"),
         (("--device", "cuda:99"), "cuda:99"),
     ],
@@ -115,5 +116,5 @@ def test_a_setting_without_a_value_is_refused(text):
 
 
 def test_small_grammars():
-    assert families("blit, geom") == ("blit", "geom")
+    assert names("blit, geom") == ("blit", "geom")
     assert pair("a=b=c") == ("a", "b=c")

@@ -5,6 +5,7 @@ from typer.testing import CliRunner
 from sorby.cli.prepare import prepare
 from sorby.data.dataset import Dataset
 from sorby.data.recipe import Recipe
+from sorby.errors import DataError
 
 from .made import textures
 
@@ -51,3 +52,18 @@ def test_every_setting_has_an_option_and_its_default_is_the_recipes(app, tmp_pat
         assert others.get(name, "--" + name.replace("_", "-")) in output
     run(app, textures(tmp_path / "raw", 1, (80, 80)), "--out", tmp_path / "a.zip")
     assert Recipe.model_validate(Dataset.open(tmp_path / "a.zip").recipe) == Recipe()
+
+
+def test_fewer_than_one_worker_is_refused_by_the_command_line(app, tmp_path):
+    arguments = [str(textures(tmp_path / "raw", 1)), "--out", str(tmp_path / "a.zip"), "--workers", "-1"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert "--workers" in result.output
+
+
+def test_the_folder_one_is_in_is_refused_before_any_work(app, tmp_path, monkeypatch):
+    raw = textures(tmp_path / "raw", 1)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(DataError, match="the folder you are in"):
+        run(app, raw, "--out", ".")

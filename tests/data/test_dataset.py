@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sorby.conditions import ConditionSpace
-from sorby.data.dataset import Dataset, Patch, write_dataset
+from sorby.data.dataset import FORMAT, Dataset, Patch, is_dataset, write_dataset
 from sorby.errors import ConfigError, DataError
 
 NONE = ConditionSpace()
@@ -112,6 +112,13 @@ def test_a_dataset_survives_pickling(dataset):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(dataset)).images(), dataset.images())
 
 
+def test_the_licence_stays_with_every_view(tmp_path):
+    items = zip(patches(), pictures(), strict=True)
+    dataset = write_dataset(tmp_path / "a.zip", items, space=NONE, recipe={}, licence="CC-BY-4.0")
+    assert dataset.split("train").subset(1, seed=0).licence == "CC-BY-4.0"
+    assert write(tmp_path / "b.zip").licence is None
+
+
 # ---- labels
 
 
@@ -206,7 +213,74 @@ def test_a_foreign_zip_that_cannot_be_used_says_why(tmp_path, files, labels, mes
         foreign(tmp_path / "f.zip", files, labels)
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"a.png": png(pictures(1)[0]), "b.png": png(pictures(1)[0]), "LICENSE.txt": b""}, True),
+        ({"a.png": png(pictures(1)[0]), "dataset.json": b"{}"}, True),
+        ({"a.png": png(pictures(1)[0]), "b.png": png(pictures(1, (8, 8))[0])}, False),
+        ({"a.png": png(pictures(1, (16, 8))[0])}, False),
+        ({"a.png": png(pictures(1)[0].astype(np.uint16))}, False),
+        ({"a.png": png(pictures(1)[0]), "b.tif": b""}, False),
+        ({"thesis.txt": b""}, False),
+    ],
+)
+def test_a_zip_is_a_dataset_where_it_has_tables_or_nothing_but_equal_squares(tmp_path, files, expected):
+    with zipfile.ZipFile(tmp_path / "f.zip", "w") as file:
+        for name, data in files.items():
+            file.writestr(name, data)
+    assert is_dataset(tmp_path / "f.zip") == expected
+    if expected:
+        assert len(Dataset.open(tmp_path / "f.zip")) > 0
+
+
+@pytest.mark.parametrize(("table", "expected"), [("dataset.toml", True), ("dataset.json", True), ("notes.txt", False)])
+def test_a_folder_of_pictures_is_a_dataset_only_by_its_tables(tmp_path, table, expected):
+    (tmp_path / "a.png").write_bytes(png(pictures(1)[0]))
+    (tmp_path / table).write_text("")
+    assert is_dataset(tmp_path) == expected
+
+
+def test_what_sorby_writes_is_a_dataset_and_a_lone_or_missing_file_is_not(dataset, tmp_path):
+    (tmp_path / "a.png").write_bytes(png(pictures(1)[0]))
+    assert is_dataset(dataset.path)
+    assert not is_dataset(tmp_path / "a.png")
+    assert not is_dataset(tmp_path / "none.zip")
+
+
 # ---- damage
+
+
+def test_a_damaged_member_of_a_deflated_zip_is_one_clear_line(tmp_path):
+    foreign(tmp_path / "f.zip", {"a.png": png(pictures(1, (64, 64))[0])})
+    data = bytearray((tmp_path / "f.zip").read_bytes())
+    data[30 + len("a.png")] = 0x07  # a deflate block of the reserved type
+    (tmp_path / "f.zip").write_bytes(data)
+    with pytest.raises(DataError, match=r"f.zip: a.png cannot be read \(Error -3 .*invalid block type"):
+        Dataset.open(tmp_path / "f.zip")
+
+
+def changed_about(path, old: str, new: str) -> None:
+    with zipfile.ZipFile(path) as file:
+        text = file.read("dataset.toml").decode()
+    assert old in text
+    rewritten(path, {"dataset.toml": text.replace(old, new).encode()})
+
+
+def test_a_newer_format_asks_for_a_newer_sorby(tmp_path):
+    write(tmp_path / "set.zip")
+    changed_about(tmp_path / "set.zip", f"format = {FORMAT}", f"format = {FORMAT + 1}")
+    changed_about(tmp_path / "set.zip", "conditions = []", 'conditions = [{ name = "t", kind = "cubic" }]')
+    with pytest.raises(DataError, match=f"has format {FORMAT + 1}, this Sorby reads up to {FORMAT}: update Sorby"):
+        Dataset.open(tmp_path / "set.zip")
+
+
+def test_a_damaged_condition_is_told_on_one_line(tmp_path):
+    write(tmp_path / "set.zip")
+    changed_about(tmp_path / "set.zip", "conditions = []", 'conditions = [{ name = "t", kind = "cubic" }]')
+    with pytest.raises(DataError, match=r"damaged \(conditions.0.kind: Input should be .*\): prepare") as error:
+        Dataset.open(tmp_path / "set.zip")
+    assert "\n" not in str(error.value)
 
 
 def rewritten(path, change: dict[str, bytes | None]) -> None:
@@ -279,3 +353,29 @@ def test_what_is_no_dataset_is_never_overwritten(tmp_path, name):
     with pytest.raises(DataError, match="no dataset of Sorby's"):
         write(path)
     assert path.exists()
+
+
+@pytest.mark.parametrize("name", ["set.zip", "set"])
+def test_a_dataset_with_another_file_in_it_is_never_overwritten(tmp_path, name):
+    path = tmp_path / name
+    write(path)
+    if path.is_dir():
+        (path / "00000" / "thesis.png").write_text("years of work")
+    else:
+        with zipfile.ZipFile(path, "a") as file:
+            file.writestr("00000/thesis.png", "years of work")
+    with pytest.raises(DataError, match=r"00000/thesis.png.* not Sorby's"):
+        write(path)
+    assert "00000/thesis.png" in Dataset.open(path).archive.names()
+
+
+def test_a_file_put_there_during_the_work_is_not_lost(tmp_path):
+    def slow():
+        for patch, picture in zip(patches(), pictures(), strict=True):
+            (tmp_path / "set" / "thesis.tex").write_text("years of work")
+            yield patch, picture
+
+    write(tmp_path / "set")
+    with pytest.raises(DataError, match=r"thesis.tex is in the way"):
+        write_dataset(tmp_path / "set", slow(), space=NONE, recipe={})
+    assert (tmp_path / "set" / "thesis.tex").read_text() == "years of work"

@@ -356,6 +356,8 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(raw, monkeypatch):
         ({"cut": "centre", "stride": 4}, "stride is for patches"),
         ({"info_bar": "some"}, "info_bar is 'some'"),
         ({"grey_range": "9:3"}, "grey_range is '9:3'"),
+        ({"grey_range": "0:70000"}, "grey_range is '0:70000', expected image or LOW:HIGH up to 65535"),
+        ({"conditions": ("T", "T")}, "'T' is given 2 times"),
         ({"only": ("phase",)}, "only is 'phase'"),
         ({"limits": {"blurry": 1}}, "limits.blurry is unknown: choose from grey_levels"),
         ({"colour": 1}, "colour is unknown: choose from info_bar"),

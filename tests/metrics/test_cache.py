@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from sorby.metrics.cache import cached_features
-from sorby.metrics.features import FILTER, FeatureNetwork, Recipe
+from sorby.metrics.features import FILTER, Blueprint, FeatureNetwork
 from sorby.metrics.sets import ImageSet
 from sorby.metrics.weights import WeightsFile
 
@@ -22,8 +22,8 @@ class Means(nn.Module):
 @pytest.fixture
 def network(monkeypatch, tmp_path):
     monkeypatch.setenv("SORBY_CACHE", str(tmp_path))
-    recipe = Recipe(WeightsFile("means", {}, ""), lambda _: Means(), 3, 8, (0.0,), (1.0,))
-    return FeatureNetwork("means", 3, FILTER, "0" * 64, recipe, Means(), torch.device("cpu"))
+    blueprint = Blueprint(WeightsFile("means", {}, ""), lambda _: Means(), 3, 8, (0.0,), (1.0,))
+    return FeatureNetwork("means", 3, FILTER, "0" * 64, blueprint, Means(), torch.device("cpu"))
 
 
 @pytest.fixture

@@ -135,12 +135,11 @@ def test_vgg16_has_the_layers_of_the_published_file():
 
 
 @torch.inference_mode()
-def test_vgg16_is_read_from_a_file_and_gives_the_second_fully_connected_layer(monkeypatch, tmp_path):
+def test_vgg16_is_read_from_a_file_and_gives_the_second_fully_connected_layer(tmp_path):
     net = VGG16().eval()
-    safetensors.torch.save_file(net.state_dict(), tmp_path / "vgg16.safetensors")
-    monkeypatch.setenv("SORBY_WEIGHTS", str(tmp_path))
-    found = load_network("vgg16")(torch.from_numpy(noise(1, 1, 224)))
-    (tmp_path / "vgg16.safetensors").unlink()
+    safetensors.torch.save_file(net.state_dict(), tmp_path / "mine.safetensors")
+    found = load_network("vgg16", path=tmp_path / "mine.safetensors")(torch.from_numpy(noise(1, 1, 224)))
+    (tmp_path / "mine.safetensors").unlink()
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     pixels = (torch.from_numpy(noise(1, 1, 224)) / 255 - mean) / std
     hidden = (net.classifier[0](net.features(pixels).flatten(1))).relu()
@@ -148,14 +147,20 @@ def test_vgg16_is_read_from_a_file_and_gives_the_second_fully_connected_layer(mo
 
 
 def test_weights_that_are_code_are_never_run(monkeypatch, tmp_path):
-    monkeypatch.setattr("sorby.metrics.features.find_weights", lambda _: (tmp_path / "net.pth", "0"))
+    monkeypatch.setattr("sorby.metrics.features.find_weights", lambda *_, **__: (tmp_path / "net.pth", "0"))
     torch.save({"weights": os.system}, tmp_path / "net.pth")
     with pytest.raises(WeightsError, match=r"net\.pth holds no weights of EfficientNetLite0"):
         load_network("efficientnet-lite0")
 
 
+def test_weights_given_by_path_that_are_code_are_never_run(tmp_path):
+    torch.save({"weights": os.system}, tmp_path / "mine.pth")
+    with pytest.raises(WeightsError, match=r"mine\.pth holds no weights of VGG16"):
+        load_network("vgg16", path=tmp_path / "mine.pth")
+
+
 def test_weights_of_another_network_are_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr("sorby.metrics.features.find_weights", lambda _: (tmp_path / "net.pth", "0"))
+    monkeypatch.setattr("sorby.metrics.features.find_weights", lambda *_, **__: (tmp_path / "net.pth", "0"))
     torch.save({"layer.weight": torch.zeros(3)}, tmp_path / "net.pth")
     with pytest.raises(WeightsError, match=r"net\.pth holds no weights of EfficientNetLite0"):
         load_network("efficientnet-lite0")
@@ -171,6 +176,6 @@ def test_the_weights_named_are_those_of_the_requirements_file():
         next(p for p in Path(__file__).parents if (p / "pyproject.toml").exists()) / "requirements/weights.txt"
     ).read_text()
     for name in ("inception", "efficientnet-lite0"):
-        recipe = FEATURE_NETWORKS[name]
-        assert recipe.weights.package in text
-        assert find_weights(recipe.weights)[0].is_file()
+        weights = FEATURE_NETWORKS[name].weights
+        assert weights.package in text
+        assert find_weights(weights)[0].is_file()

@@ -1,3 +1,5 @@
+import io
+import zipfile
 from collections import Counter
 from types import SimpleNamespace
 
@@ -72,6 +74,25 @@ def test_halves_share_no_micrograph_and_hold_all_images(dataset):
     one, other = images.halves(seed=0)
     assert not set(one.parents) & set(other.parents)
     assert len(one) + len(other) == len(images)
+
+
+def test_halves_of_one_micrograph_are_halves_of_its_images(dataset):
+    three = open_real(dataset, num=100, seed=0)["train"]
+    single = three.subset(np.flatnonzero(three.parents == three.parents[0]), name="one")
+    one, other = single.halves(seed=0)
+    assert sorted(one.names + other.names) == sorted(single.names)
+    assert (len(one), len(other)) == (1, 2)
+
+
+def test_a_zip_of_another_tool_is_a_dataset_also_without_labels(tmp_path):
+    with zipfile.ZipFile(tmp_path / "colour.zip", "w") as archive:
+        for i in range(3):
+            buffer = io.BytesIO()
+            Image.fromarray(np.full((8, 8, 3), (i, 20, 30), np.uint8)).save(buffer, "PNG")
+            archive.writestr(f"{i}.png", buffer.getvalue())
+    assert open_set(tmp_path / "colour.zip", num=3, seed=0).first(3).shape == (3, 3, 8, 8)
+    (images,) = open_real(tmp_path / "colour.zip", num=3, seed=0).values()
+    assert images.first(1).shape == (1, 3, 8, 8)
 
 
 def test_kept_images_are_the_same_and_drawn_once(folder):

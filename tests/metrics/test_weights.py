@@ -18,7 +18,9 @@ def weights(monkeypatch, tmp_path):
 
 
 def test_missing_weights_say_what_was_looked_for_and_how_to_get_it(weights, tmp_path):
-    with pytest.raises(WeightsError, match=r"net\.pth or net\.safetensors.*do this.*SORBY_WEIGHTS") as error:
+    with pytest.raises(
+        WeightsError, match=r"net\.pth or net\.safetensors.*do this.*SORBY_WEIGHTS.*--network net=FILE"
+    ) as error:
         find_weights(weights)
     assert "\n" not in str(error.value)
 
@@ -39,6 +41,27 @@ def test_a_damaged_file_is_named_and_refused(weights, tmp_path):
     (tmp_path / "net.pth").write_bytes(b"abd")
     with pytest.raises(WeightsError, match=r"net\.pth is not the file of weights of net.*expected ba7816bf.*do this"):
         find_weights(weights)
+
+
+def test_a_file_given_by_path_is_taken_before_all_others(weights, tmp_path):
+    (tmp_path / "net.pth").write_bytes(b"abc")
+    (tmp_path / "mine.pth").write_bytes(b"mine")
+    assert find_weights(weights, path=tmp_path / "mine.pth")[0] == tmp_path / "mine.pth"
+
+
+def test_a_path_without_a_file_is_refused_though_there_are_weights_elsewhere(weights, tmp_path):
+    (tmp_path / "net.pth").write_bytes(b"abc")
+    with pytest.raises(WeightsError, match=r"nothing\.pth is no file: expected the weights of net: do this"):
+        find_weights(weights, path=tmp_path / "nothing.pth")
+
+
+def test_under_another_name_a_file_must_still_be_one_of_those_published(tmp_path):
+    strict = WeightsFile("net", {"net.pth": ABC[:8]}, how_to_get="do this")
+    for name, content in (("good.pth", b"abc"), ("bad.pth", b"abd")):
+        (tmp_path / name).write_bytes(content)
+    assert find_weights(strict, path=tmp_path / "good.pth") == (tmp_path / "good.pth", ABC)
+    with pytest.raises(WeightsError, match=r"bad\.pth is not the file of weights of net"):
+        find_weights(strict, path=tmp_path / "bad.pth")
 
 
 def test_a_file_of_a_package_is_found_without_importing_the_package():

@@ -12,7 +12,7 @@ from sorby.report.reading import findings, headline
 HOSTILE = "<script>alert('steel')</script>&\"<img src=http://evil.example/x.png>.tif"
 
 
-def score(name, value, *, low, high, floor):
+def score(name, value, *, low, high, floor, k=None):
     return Score(
         name=name,
         value=value,
@@ -28,6 +28,7 @@ def score(name, value, *, low, high, floor):
         num_generated=60,
         num_parents=10,
         seed=0,
+        k=k,
         notes=(HOSTILE,),
     )
 
@@ -35,7 +36,7 @@ def score(name, value, *, low, high, floor):
 def report(*, kid=0.3, precision=0.5):
     scores = (
         score("KID", kid, low=kid - 0.05, high=kid + 0.05, floor=0.1),
-        score("precision", precision, low=precision - 0.1, high=precision + 0.1, floor=0.9),
+        score("precision", precision, low=precision - 0.1, high=precision + 0.1, floor=0.9, k=3),
     )
     return Report(
         generated=HOSTILE,
@@ -109,7 +110,9 @@ def test_the_page_asks_for_no_other_file(page, elements):
     assert any(tag == "meta" and "default-src 'none'" in (attrs.get("content") or "") for tag, attrs in elements)
 
 
-@pytest.mark.parametrize("part", ["0.25 to 0.35", "60 against 50 images", "bicubic, antialiased", "k", "value ± t s"])
+@pytest.mark.parametrize(
+    "part", ["0.25 to 0.35", "60 against 50 images", "bicubic, antialiased", "k = 3<", "value ± t s"]
+)
 def test_each_score_stands_beside_interval_floor_and_filter(page, part):
     assert part in page
 

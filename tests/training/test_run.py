@@ -1,8 +1,7 @@
 import json
+import os
+import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sorby.conditions import ConditionSpace
+from sorby.conditions import Condition, ConditionSpace
 from sorby.data.dataset import Patch, write_dataset
-from sorby.errors import ConfigError, DataError, WeightsError
+from sorby.errors import ConfigError, DataError, TrainingError, WeightsError
 from sorby.generator import Generator
-from sorby.training import checkpoint, run, tick
+from sorby.training import checkpoint, loop, run, steps, tick
 from sorby.training.state import new_state
 from tests.training.conftest import disc_images, tiny_config
 
@@ -78,47 +77,82 @@ def test_resuming_after_a_crash_equals_never_stopping_bit_for_bit(tiny_dataset, 
     assert_same_end(whole_run, tmp_path / "run")
 
 
-def test_ctrl_c_saves_the_last_step_and_the_same_call_goes_on_from_there(tiny_dataset, whole_run, tmp_path):
-    def interrupt(state):
-        if state.images_seen == 24:
+def test_ctrl_c_in_the_middle_of_a_step_loses_at_most_a_tick(tiny_dataset, whole_run, tmp_path, monkeypatch):
+    calls = []
+
+    def interrupted(*arguments, **keywords):
+        calls.append(1)
+        if len(calls) == 6:
             raise KeyboardInterrupt
+        return steps.discriminator_step(*arguments, **keywords)
 
+    monkeypatch.setattr(loop, "discriminator_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train(tiny_dataset, tmp_path / "run", on_step=interrupt)
-    assert checkpoint.checkpoints(tmp_path / "run" / "checkpoint")[0].stem == "0000000024"
+        train(tiny_dataset, tmp_path / "run")
+    assert checkpoint.checkpoints(tmp_path / "run" / "checkpoint")[0].stem == "0000000016"
     train(tiny_dataset, tmp_path / "run")
-    tensors, _, best, _ = end(tmp_path / "run")
-    expected, _, expected_best, _ = end(whole_run)
-    assert all(torch.equal(tensors[name], expected[name]) for name in expected)
-    assert best == expected_best
+    assert_same_end(whole_run, tmp_path / "run")
 
 
-def test_a_killed_run_always_resumes(tiny_dataset, whole_run, tmp_path):
-    """SIGKILL at ten random moments, from start-up to the last tick; the end is that of the undisturbed run."""
-    program = (
-        "import sys, torch; torch.set_num_threads(1)\n"
-        "from pathlib import Path\n"
-        "from sorby.data.dataset import Dataset\n"
-        "from sorby.training import run\n"
-        "from tests.training.conftest import disc_images, tiny_config\n"
-        "from tests.training.test_run import fake_scorer\n"
-        "run.quick_scorer = fake_scorer\n"
-        "print('ready', flush=True)\n"
-        "data, out = Dataset.open(sys.argv[1]), Path(sys.argv[2])\n"
-        "run.train(data, out, tiny_config(), tensorboard=False, warn=lambda _: None)\n"
-    )
-    command = [sys.executable, "-c", program, str(tiny_dataset.path), str(tmp_path / "run")]
-    root = Path(__file__).parents[2]
-    rng = np.random.default_rng(0)
-    kills = 0
-    for delay in rng.uniform(0.05, 2.5, 10):
-        process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE)
-        process.stdout.readline()
-        time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-        process.stdout.close()
-    assert kills >= 1
+def run_and_die(dataset, out, die):
+    """Train in a process of its own, which `die` may kill; whether it was killed."""
+    child = os.fork()
+    if child == 0:
+        die()
+        train(dataset, out)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == signal.SIGKILL
+
+
+def killed_at_rename(number):
+    """Die at the nth rename of a file or a folder, before it for even numbers, after it for odd ones."""
+    count = iter(range(1000))
+
+    def patched(rename):
+        def around(path, target):
+            here = next(count)
+            if here * 2 == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = rename(path, target)
+            if here * 2 + 1 == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return around
+
+    def die():
+        Path.replace, Path.rename = patched(Path.replace), patched(Path.rename)
+
+    return die
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_a_run_killed_at_a_rename_resumes(tiny_dataset, whole_run, tmp_path, number):
+    """The first tick renames settings, samples, log, two generators and the checkpoint: each before and after."""
+    assert run_and_die(tiny_dataset, tmp_path / "run", killed_at_rename(number))
+    train(tiny_dataset, tmp_path / "run")
+    assert_same_end(whole_run, tmp_path / "run")
+
+
+def killed_after(seconds):
+    """Die after some time, wherever the run is then."""
+
+    def die():
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+
+    return die
+
+
+def test_a_run_killed_at_ten_random_moments_resumes(tiny_dataset, whole_run, tmp_path):
+    rng = np.random.default_rng()
+    longest, kills = end(whole_run)[1][-1]["images_seen"] / 16, 0  # seconds; shortened until the run is caught
+    while kills < 10:
+        if run_and_die(tiny_dataset, tmp_path / "run", killed_after(rng.uniform(0.001, longest))):
+            kills += 1
+        else:
+            longest /= 2
+            shutil.rmtree(tmp_path / "run")
     train(tiny_dataset, tmp_path / "run")
     assert_same_end(whole_run, tmp_path / "run")
 
@@ -127,8 +161,9 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(tiny_dataset, whol
     train(tiny_dataset, tmp_path / "run", kimg=0.032)
     newest = checkpoint.checkpoints(tmp_path / "run" / "checkpoint")[0]
     newest.write_bytes(newest.read_bytes()[:1000])
-    with pytest.warns(UserWarning, match="damaged"):
-        train(tiny_dataset, tmp_path / "run")
+    said = []
+    train(tiny_dataset, tmp_path / "run", warn=said.append)
+    assert "damaged" in said[0]
     tensors = end(tmp_path / "run")[0]
     assert all(torch.equal(tensors[name], value) for name, value in end(whole_run)[0].items())
 
@@ -137,7 +172,7 @@ def test_when_every_checkpoint_is_damaged_nothing_is_overwritten(tiny_dataset, t
     train(tiny_dataset, tmp_path / "run", kimg=0.032)
     for path in checkpoint.checkpoints(tmp_path / "run" / "checkpoint"):
         path.write_bytes(b"")
-    with pytest.warns(UserWarning, match="damaged"), pytest.raises(WeightsError, match="No checkpoint"):
+    with pytest.raises(WeightsError, match="No checkpoint"):
         train(tiny_dataset, tmp_path / "run")
 
 
@@ -151,6 +186,32 @@ def test_a_run_can_be_lengthened(tiny_dataset, whole_run, tmp_path):
 def test_a_run_of_other_settings_is_refused_and_named(tiny_dataset, whole_run):
     with pytest.raises(ConfigError, match=r"r1_gamma was 1.0, is 3.0.*choose another --out"):
         train(tiny_dataset, whole_run, r1_gamma=3)
+
+
+def test_a_run_with_other_labels_is_refused(tmp_path):
+    runs = []
+    for labels in (("a", "b"), ("b", "a")):
+        patches = [Patch(file=f"00000/{i}.png", parent=f"p{i}", conditions={"phase": labels[i % 2]}) for i in range(8)]
+        space = ConditionSpace(conditions=(Condition(name="phase", kind="class", classes=("a", "b")),))
+        images = zip(patches, disc_images(8), strict=True)
+        runs.append(write_dataset(tmp_path / f"{labels[0]}.zip", images, space=space, recipe={}))
+    train(runs[0], tmp_path / "run", kimg=0.016)
+    assert Generator.load(tmp_path / "run").card.seen_counts == (4, 4)
+    with pytest.raises(ConfigError, match="other images"):
+        train(runs[1], tmp_path / "run", kimg=0.016)
+
+
+def test_a_move_that_does_not_exist_is_refused_before_anything_is_written(tiny_dataset, tmp_path):
+    with pytest.raises(ConfigError, match="spin"):
+        train(tiny_dataset, tmp_path / "run", augment_without=("spin",))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_in_the_place_of_the_run_is_left_alone(tiny_dataset, tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(ConfigError, match="is a file"):
+        train(tiny_dataset, tmp_path / "run")
+    assert (tmp_path / "run").read_text() == "mine"
 
 
 def test_a_run_on_other_images_is_refused(tiny_dataset, whole_run):
@@ -183,7 +244,7 @@ def test_losses_that_are_not_finite_stop_the_run_and_say_what_to_change(tiny_dat
         if state.images_seen == 20:
             state.G.synthesis.const.data.fill_(float("nan"))
 
-    with pytest.raises(tick.TrainingError, match=r"not finite.*learning_rate"):
+    with pytest.raises(TrainingError, match=r"not finite.*learning_rate"):
         train(tiny_dataset, tmp_path / "run", on_step=poison)
     assert Generator.load(tmp_path / "run" / "last").card.images_seen == 16
 
@@ -240,8 +301,16 @@ def test_the_start_of_a_run_follows_from_its_seed():
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_a_discriminator_that_is_alone_in_learning_tells_real_from_generated(tiny_dataset, tmp_path):
-    """Sanity of signs: after some steps real images score above generated ones."""
+def test_lazy_regularisers_slow_adam_by_the_published_ratio():
+    """Karras et al. 2020a, appendix B: c = k / (k + 1); learning rate times c, betas to the power of c."""
+    state = new_state(tiny_config(beta1=0.5, learning_rate=0.002, r1_interval=16, path_length_weight=0))
+    plain, lazy = state.opt_G.param_groups[0], state.opt_D.param_groups[0]
+    assert (plain["lr"], plain["betas"]) == (0.002, (0.5, 0.99))
+    assert lazy["lr"] == pytest.approx(0.002 * 16 / 17)
+    assert lazy["betas"] == pytest.approx((0.5 ** (16 / 17), 0.99 ** (16 / 17)))
+
+
+def test_real_images_score_above_generated_ones_after_some_steps(tiny_dataset, tmp_path):
     said = {}
     train(tiny_dataset, tmp_path / "run", augment=(), on_tick=lambda _, line: said.update(line))
     assert said["score_real"] > said["score_fake"]

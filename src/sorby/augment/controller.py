@@ -25,8 +25,6 @@ class AdaState:
     """Batches since the last adjustment."""
     r_t: float | None = None
     """Overfitting measured at the last adjustment, -1..1; none before the first."""
-    was_high: bool = False
-    """Whether `p` has ever passed `HIGH_P`: a warning is due when this turns true."""
 
 
 def observe(
@@ -50,4 +48,4 @@ def _adjust(state: AdaState, *, target: float, pace: float) -> AdaState:
     r_t = state.sign_sum / state.num_images
     direction = (r_t > target) - (r_t < target)
     p = min(max(state.p + direction * state.num_images * pace, 0.0), 1.0)
-    return AdaState(p=p, r_t=r_t, was_high=state.was_high or p > HIGH_P)
+    return AdaState(p=p, r_t=r_t)

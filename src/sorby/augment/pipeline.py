@@ -52,9 +52,9 @@ class Augment:
     def __call__(self, images: Float[Tensor, "n c h w"], *, p: float, rng: torch.Generator) -> Float[Tensor, "n c h w"]:
         """Do each move to each image with probability `p`, 0..1, independently of the others.
 
-        `images` are square, in -1..1, with 1 or 3 channels; type and memory format are kept and gradients flow, also
-        twice. p = 0 gives back the same object. With `rng` on the CPU the draws are the same on every device, and no
-        device is waited for.
+        `images` are square, in -1..1, with 1 or 3 channels; type and memory format are kept and gradients flow,
+        but not twice: a gradient penalty is taken at the augmented images. p = 0 gives back the same object. With `rng`
+        on the CPU the draws are the same on every device, and no device is waited for.
         """
         if not 0 <= p <= 1:
             raise ConfigError(f"The augmentation probability is {p}, expected 0 to 1.")
@@ -78,7 +78,9 @@ class Augment:
 
 
 def parse_families(text: str) -> tuple[str, ...]:
-    """Families from a comma-separated list; "none" is the empty one. Raises `ConfigError` for unknown names.
+    """Families from a comma-separated list; "none" is the empty one.
+
+    Raises `ConfigError` for unknown names, and for an empty text, which may be a slip.
 
     >>> parse_families("blit, geom")
     ('blit', 'geom')
@@ -87,6 +89,8 @@ def parse_families(text: str) -> tuple[str, ...]:
     """
     if text.strip() == "none":
         return ()
+    if not text.strip():
+        raise ConfigError(f"No augmentation is named: choose from {', '.join(FAMILIES)}, or none.")
     return _check("augmentation", tuple(name.strip() for name in text.split(",")), FAMILIES)
 
 

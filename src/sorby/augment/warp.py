@@ -1,10 +1,10 @@
 """Carry out geometric matrices: pixel for pixel where the entries are whole numbers, else by one resampling."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from sorby.augment.bilinear import bilinear
 from sorby.augment.chance import changed, on_subset
 from sorby.augment.wavelets import SYM6_CENTRE, SYM6_MARGIN, doubling, halving, mirror
 
@@ -33,7 +33,8 @@ def resample(images: Float[Tensor, "n c s s"], matrices: Float[Tensor, "n 3 3"])
     xy = mirror(_lookup(matrices, (fine_px - SYM6_CENTRE) / 2, size), size)
     # Pixel k lies at 2k + SYM6_CENTRE of the doubled image, whose first and last pixel the grid calls -1 and 1.
     grid = xy.mul_(4 / (2 * size - 1)).add_(2 * SYM6_CENTRE / (2 * size - 1) - 1)
-    return down @ bilinear(up @ images @ up.T, grid.permute(0, 2, 3, 1)) @ down.T
+    fine = F.grid_sample(up @ images @ up.T, grid.permute(0, 2, 3, 1), padding_mode="zeros", align_corners=True)
+    return down @ fine @ down.T
 
 
 def _lookup(matrices: Float[Tensor, "n 3 3"], pixels: Float[Tensor, " m"], size: int) -> Float[Tensor, "n 2 m m"]:

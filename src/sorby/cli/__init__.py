@@ -38,6 +38,3 @@ def main() -> None:
     except SorbyError as error:
         print(f"sorby: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("sorby: stopped; the same command again goes on where it can.", file=sys.stderr)  # noqa: T201
-        sys.exit(130)

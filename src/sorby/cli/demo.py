@@ -7,7 +7,12 @@ import typer
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for everything that the demo makes; by default demo, or demo-quick.", show_default=False
+        ),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Fewer images and hardly any training: only to see that all works.")
     ] = False,
@@ -20,6 +25,7 @@ def demo(
     from sorby.demo import commands, write_raw
 
     console, start = Console(highlight=False), time.monotonic()
+    out = out or Path("demo-quick" if quick else "demo")
     num_specimens, micrographs_each = (4, 2) if quick else (8, 3)
     num = num_specimens * micrographs_each
     console.print(f"Simulating {num} micrographs of dual-phase steel in {out / 'raw'}", markup=False, soft_wrap=True)

@@ -12,13 +12,16 @@ def evaluate(
     generated: Annotated[Path, typer.Argument(help="Run, generator, dataset, or folder of images.")],
     real: Annotated[Path, typer.Argument(help="Dataset with held-out micrographs, or a folder of real images.")],
     out: Annotated[Path, typer.Option(help="Folder for report.html and scores.json.")],
-    num: Annotated[int, typer.Option(help="Images of each side, at most.")] = 2000,
+    num: Annotated[int, typer.Option(help="Images of each side, at most.", min=1)] = 2000,
     network: Annotated[
         list[str] | None,
-        typer.Option(help="inception, efficientnet-lite0 or vgg16; repeatable. By default all that are installed."),
+        typer.Option(
+            help="inception, efficientnet-lite0 or vgg16; repeatable. By default all that are installed. "
+            "vgg16=FILE takes the weights from a file."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Draws the images and the halves for the intervals.", min=0)] = 0,
-    truncation: Annotated[float, typer.Option(help="0 to 1, for a generator.")] = 1.0,
+    truncation: Annotated[float, typer.Option(help="0 to 1, for a generator.", min=0, max=1)] = 1.0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
 ) -> None:
     """Score generated images against real ones: FID, KID, precision, recall and more, with intervals and floors."""

@@ -32,15 +32,27 @@ def generate(
         raise ConfigError(f"Format {image_format!r} is not known: choose tiff or png.")
     suffix = ".png" if image_format == "png" else ".tif"
     model = Generator.load(generator, device=chosen_device(device))
-    asked = dict(pair(text) for text in condition) if condition else None
-    for warning in model.card.space.out_of_range(asked) if asked else []:
-        typer.echo(f"warning: {warning}", err=True)
+    asked = wishes(condition) if condition else None
+    if asked:
+        model.card.space.encode(asked)  # refuses what cannot be drawn at all, before any warning
+        for warning in model.card.space.out_of_range(asked):
+            typer.echo(f"warning: {warning}", err=True)
     seeds = range(seed, seed + num)
     pictures = draw(model, seeds, out, truncation=truncation, condition=asked, suffix=suffix)
     for _ in track(pictures, total=num, description="generate"):
         pass
     scale = "no pixel size" if model.card.pixel_size_um is None else f"{model.card.pixel_size_um:g} µm a pixel"
     typer.echo(f"{num} pictures of {model.card.size} px ({scale}) in {out}")
+
+
+def wishes(texts: list[str]) -> dict[str, str]:
+    """Conditions by name; each may be asked for once."""
+    asked: dict[str, str] = {}
+    for name, value in map(pair, texts):
+        if name in asked:
+            raise ConfigError(f"--condition {name} was given twice ({asked[name]} and {value}): give it once.")
+        asked[name] = value
+    return asked
 
 
 def pair(text: str) -> tuple[str, str]:

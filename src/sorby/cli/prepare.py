@@ -52,7 +52,9 @@ def prepare(
     keep: Annotated[Path | None, typer.Option(help="List of images, one a line, kept whatever they measure.")] = None,
     reject: Annotated[Path | None, typer.Option(help="List of images, one a line, to leave out.")] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the images, recorded in the dataset.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads; by default one a core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads; by default one a core, at most four.", min=1, metavar="<int>")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Look at everything, say what would be made, stop.")
     ] = False,

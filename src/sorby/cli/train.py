@@ -8,6 +8,8 @@ import typer
 from sorby.config import TrainConfig, presets, resolve, to_toml
 from sorby.errors import ConfigError
 
+DEVICES = ("cpu", "cuda", "mps", "xpu")
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -41,8 +43,8 @@ def train(
         list[str] | None, typer.Option("--set", help="Any other setting, such as network.mapping_layers=8; repeatable.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2 (the third GPU), mps; auto picks.")] = "auto",
-    gpus: Annotated[int, typer.Option(help="GPUs that preset auto reckons the batch for.")] = 1,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; by default one a core.")] = None,
+    gpus: Annotated[int, typer.Option(help="GPUs that preset auto reckons the batch for.", min=1)] = 1,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; by default one a core.", min=1)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the settings and stop.")] = False,
 ) -> None:
     """Train a generator on a dataset. Run the same command again to resume."""
@@ -53,7 +55,7 @@ def train(
         "kimg": kimg,
         "seed": seed,
         "subset": subset,
-        "augment": None if augment is None else families(augment),
+        "augment": None if augment is None else names(augment),
         "r_t": r_t,
         "p": p,
         "symmetry": symmetry,
@@ -75,38 +77,55 @@ def train(
         torch.set_num_threads(threads)
     run = out or Path("runs") / dataset.stem
     with progress_bar(config) as bar:
-        task = bar.add_task("train", total=config.total_images, note="")
-        report = Report(bar, task)
-        run_training(
-            data,
-            run,
-            config,
-            device=chosen_device(device),
-            on_tick=report.tick,
-            on_step=report.step,
-            warn=lambda message: bar.console.print(f"warning: {message}", markup=False, highlight=False),
-        )
+        printer = Printer(bar, total=config.total_images)
+        try:
+            run_training(
+                data,
+                run,
+                config,
+                device=chosen_device(device),
+                on_tick=printer.tick,
+                on_step=printer.step,
+                warn=printer.warn,
+            )
+        except KeyboardInterrupt:
+            typer.echo(f"Stopped. The same command again goes on from the last tick of {run}.", err=True)
+            raise typer.Exit(130) from None
     typer.echo(
         f"Finished: {run}. Look at {run}/samples; draw pictures with: sorby generate {run} --num 64 --out pictures"
     )
 
 
-class Report:
+class Printer:
     """Progress for a person: a bar on a terminal, a line a tick everywhere."""
 
-    def __init__(self, bar: "Progress", task: Any) -> None:
-        self.bar, self.task = bar, task
+    def __init__(self, bar: "Progress", *, total: int) -> None:
+        self.bar = bar
+        self.task = bar.add_task("train", total=total, live="starting")
+        self.moved = False
 
     def step(self, state: "State") -> None:
-        """Move the bar."""
-        self.bar.update(self.task, completed=state.images_seen)
+        """Move the bar; the first time, to where the run was resumed, which says nothing about speed."""
+        if self.moved:
+            self.bar.update(self.task, completed=state.images_seen)
+        else:
+            self.bar.reset(self.task, completed=state.images_seen, live="first tick")
+            self.moved = True
 
     def tick(self, _: "State", line: dict[str, float]) -> None:
-        """Print what the log holds of this tick."""
-        parts = [f"kimg {line['kimg']:.1f}", f"{line['img_s']:.1f} img/s"]
-        parts += [f"{name} {line[name]:.3f}" for name in ("r_t", "p", "loss_G", "loss_D", "r1") if name in line]
-        parts += [f"{name} {line[name]:.4g}" for name in ("fid", "kid", "precision", "recall") if name in line]
-        self.bar.console.print("  ".join(parts), highlight=False)
+        """Print what the log holds of this tick, and keep the newest numbers beside the bar."""
+        live = [f"{line['img_s']:.1f} img/s", *_numbers(line, ("r_t", "p", "loss_G", "loss_D", "r1"), ".3f")]
+        self.bar.update(self.task, live="  ".join(live))
+        parts = [f"kimg {line['kimg']:.1f}", *live, *_numbers(line, ("fid", "kid", "precision", "recall"), ".4g")]
+        self.bar.console.print("  ".join(parts), highlight=False, soft_wrap=True)
+
+    def warn(self, message: str) -> None:
+        """Print a warning above the bar."""
+        self.bar.console.print(f"warning: {message}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _numbers(line: dict[str, float], names: tuple[str, ...], form: str) -> list[str]:
+    return [f"{name} {line[name]:{form}}" for name in names if name in line]
 
 
 def progress_bar(config: TrainConfig) -> "Progress":
@@ -119,17 +138,18 @@ def progress_bar(config: TrainConfig) -> "Progress":
         TextColumn("{task.percentage:.1f}% of " + f"{config.kimg:g} kimg"),
         TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=False),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[live]}"),
     )
 
 
-def families(text: str) -> tuple[str, ...]:
+def names(text: str) -> tuple[str, ...]:
     """`blit,geom` to its parts; `none` to nothing.
 
-    >>> families("blit,geom"), families("none")
+    >>> names("blit,geom"), names("none")
     (('blit', 'geom'), ())
     """
-    return () if text == "none" else tuple(part.strip() for part in text.split(",") if part.strip())
+    return () if text == "none" else tuple(part.strip() for part in text.split(","))
 
 
 def assignments(pairs: list[str]) -> dict[str, Any]:
@@ -147,8 +167,10 @@ def assignments(pairs: list[str]) -> dict[str, Any]:
         target = settings
         for group in groups:
             target = target.setdefault(group, {})
+            if not isinstance(target, dict):
+                raise ConfigError(f"--set {pair!r}: {group} was already given a value of its own.")
         is_list = field in ("augment", "augment_without")
-        target[field] = list(families(value)) if is_list else None if value == "none" else value
+        target[field] = list(names(value)) if is_list else None if value == "none" else value
     return settings
 
 
@@ -160,6 +182,8 @@ def chosen_device(name: str) -> str:
     best = "cpu" if accelerator is None else accelerator.type
     if name == "auto":
         return best
+    if name.partition(":")[0] not in DEVICES:
+        raise ConfigError(f"Device {name!r} is not known: choose one of {', '.join(DEVICES)}, or auto.")
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:

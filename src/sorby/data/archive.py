@@ -4,6 +4,8 @@ Zips are written without compression (PNG is compressed already) and with one fi
 give equal bytes.
 """
 
+import csv
+import io
 import os
 import zipfile
 from collections.abc import Iterator
@@ -11,10 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from sorby.atomic import new_file, new_folder
+from sorby.atomic import check_folder, new_file, new_folder
 from sorby.errors import DataError
+from sorby.sources import UNREADABLE
 
 TIME_STAMP = (1980, 1, 1, 0, 0, 0)
+
+TABLES = ("dataset.toml", "dataset.json", "manifest.csv", "parents.csv", "rejected.csv")
+"""Files of a dataset beside its pictures; the pictures are listed in manifest.csv."""
 
 
 @runtime_checkable
@@ -66,7 +72,7 @@ class ZipArchive:
         """The bytes of one file. Raises `DataError` where it is missing or damaged."""
         try:
             return self._file().read(name)
-        except (KeyError, zipfile.BadZipFile, OSError, EOFError) as error:
+        except UNREADABLE as error:
             raise DataError(f"{self.path}: {name} cannot be read ({error}): prepare the dataset again.") from error
 
     def _file(self) -> zipfile.ZipFile:
@@ -77,7 +83,7 @@ class ZipArchive:
     def _open(self) -> None:
         try:
             self._zip = zipfile.ZipFile(self.path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (*UNREADABLE, ValueError) as error:
             raise DataError(
                 f"{self.path} is not a readable zip ({error}): give a dataset made by sorby prepare."
             ) from error
@@ -142,14 +148,33 @@ def new_archive(path: Path) -> Iterator[Writer]:
     else:
         with new_folder(path) as folder:
             yield _FolderWriter(folder)
+            check_replaceable(path)  # again: writing took long enough for a file to be put there
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise `DataError` where `path` holds anything but a dataset, which writing there would destroy."""
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return
+    """Raise `DataError` where `path` holds anything but a dataset's own files, which writing there would destroy."""
+    if path.is_dir() and not any(path.iterdir()):
+        check_folder(path)
+    elif path.exists():
+        _check_dataset(path)
+
+
+def _check_dataset(path: Path) -> None:
     is_archive = path.is_dir() or zipfile.is_zipfile(path)
-    if not is_archive or "dataset.toml" not in open_archive(path).names():
+    archive = open_archive(path) if is_archive else None
+    if archive is None or "dataset.toml" not in archive.names():
         raise DataError(f"{path} is there and no dataset of Sorby's: choose another --out, or move it away.")
     if path.is_dir() == (path.suffix == ".zip"):
         raise DataError(f"{path} should be a {'file' if path.is_dir() else 'folder'}: choose another --out.")
+    own = _own_files(archive)
+    if path.is_dir():
+        check_folder(path, ours=own)
+    elif others := set(archive.names()) - own:
+        raise DataError(f"{path} holds {min(others)}, which is not Sorby's: choose another --out, or move it away.")
+
+
+def _own_files(archive: Archive) -> set[str]:
+    """What `sorby prepare` wrote, by the manifest."""
+    manifest = archive.read("manifest.csv") if "manifest.csv" in archive.names() else b""
+    rows = csv.DictReader(io.StringIO(manifest.decode(errors="replace")))
+    return {*TABLES, *(row.get("file", "") for row in rows)}

@@ -24,14 +24,15 @@ from pydantic import ValidationError
 
 from sorby.conditions import ConditionSpace
 from sorby.data.archive import Archive, Writer, new_archive, open_archive
-from sorby.data.foreign import open_foreign
+from sorby.data.foreign import holds_foreign, open_foreign
 from sorby.data.manifest import Patch, Split, read_manifest, stylegan_labels, write_manifest
 from sorby.data.pixels import decode, encode, pixel_hash
 from sorby.errors import ConfigError, DataError
 
-__all__ = ["Dataset", "DatasetWriter", "Patch", "Split", "write_dataset"]
+__all__ = ["Dataset", "DatasetWriter", "Patch", "Split", "is_dataset", "write_dataset"]
 
 FORMAT = 1
+"""Raised whenever an older Sorby could not read what this one writes."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Dataset:
     size: int  # side of every picture in pixels
     channels: int  # 1 or 3
     archive: Archive = field(repr=False, compare=False)
+    licence: str | None = None  # of the pictures, as given to `sorby prepare`
 
     @classmethod
     def open(cls, path: Path | str) -> "Dataset":
@@ -58,17 +60,20 @@ class Dataset:
     @classmethod
     def _open_own(cls, path: Path, archive: Archive) -> "Dataset":
         try:
-            about, text = tomllib.loads(archive.read("dataset.toml").decode()), archive.read("manifest.csv")
+            about = tomllib.loads(archive.read("dataset.toml").decode())
+            if about["format"] > FORMAT:
+                raise DataError(f"{path} has format {about['format']}, this Sorby reads up to {FORMAT}: update Sorby.")
+            text = archive.read("manifest.csv")
             if hashlib.sha256(text).hexdigest() != about["sha256"]["manifest.csv"]:
                 raise DataError(f"{path}: manifest.csv was changed since it was prepared: prepare the dataset again.")
             patches, space = read_manifest(text.decode()), ConditionSpace(conditions=about["conditions"])
             recipe, size, channels = about["recipe"], about["size_px"], about["channels"]
-        except (KeyError, ValueError, TypeError, ValidationError) as error:
-            raise DataError(f"{path}: its tables are damaged ({error!r}): prepare the dataset again.") from error
+        except (KeyError, ValueError, TypeError) as error:
+            raise DataError(f"{path}: its tables are damaged ({_fault(error)}): prepare the dataset again.") from error
         missing = {patch.file for patch in patches} - set(archive.names())
         if missing or not patches:
             raise DataError(f"{path} lacks {min(missing, default='any patch')}: prepare the dataset again.")
-        return cls(path, patches, space, recipe, size, channels, archive)
+        return cls(path, patches, space, recipe, size, channels, archive, about.get("licence"))
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -140,6 +145,21 @@ class Dataset:
         return picture
 
 
+def is_dataset(path: Path) -> bool:
+    """Whether `Dataset.open` is the way to read `path`, and not `find_images`.
+
+    True for a folder or zip with the tables of Sorby or of a StyleGAN tool, and for a zip whose images are all 8-bit
+    PNGs of one square size; a folder of such PNGs is a folder of images. Raises `DataError` where a zip is damaged.
+    """
+    tables = {"dataset.toml", "dataset.json"}
+    if path.is_dir():
+        return any((path / name).is_file() for name in tables)
+    if not path.is_file() or path.suffix.lower() != ".zip":
+        return False
+    archive = open_archive(path)
+    return not tables.isdisjoint(archive.names()) or holds_foreign(path, archive)
+
+
 class DatasetWriter:
     """Writes patches one by one, then the tables."""
 
@@ -181,6 +201,14 @@ class DatasetWriter:
         }
         for name, text in (*texts.items(), ("dataset.toml", tomli_w.dumps(about))):
             self._writer.write(name, text.encode())
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with a table, on one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return repr(error)
 
 
 def write_dataset(

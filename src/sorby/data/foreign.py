@@ -10,6 +10,7 @@ from sorby.data.archive import Archive
 from sorby.data.manifest import Patch
 from sorby.data.pixels import shape_of
 from sorby.errors import DataError
+from sorby.sources import IMAGE_SUFFIXES
 
 
 def open_foreign(path: Path, archive: Archive) -> tuple[tuple[Patch, ...], ConditionSpace, int, int]:
@@ -25,6 +26,18 @@ def open_foreign(path: Path, archive: Archive) -> tuple[tuple[Patch, ...], Condi
         for file, condition in zip(files, values, strict=True)
     )
     return patches, space, size, channels
+
+
+def holds_foreign(path: Path, archive: Archive) -> bool:
+    """Whether the images of an archive without tables are all 8-bit PNGs of one square size."""
+    images = [name for name in archive.names() if name.lower().endswith(IMAGE_SUFFIXES)]
+    if not images or not all(name.lower().endswith(".png") for name in images):
+        return False
+    try:
+        _common_shape(path, archive, images)
+    except DataError:
+        return False
+    return True
 
 
 def _common_shape(path: Path, archive: Archive, files: Sequence[str]) -> tuple[int, int]:

@@ -1,13 +1,13 @@
 """Grey values: the range of data with more than 8 bits, the median filter, histogram matching."""
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8, UInt16
+from jaxtyping import Float, Int, UInt8
 from scipy.ndimage import median_filter
+
+from sorby.decode import Grey
 
 TAILS = (0.001, 0.999)
 """Grey levels below and above these quantiles become black and white."""
-
-Grey = UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
 
 
 def histogram(grey: Grey) -> Int[np.ndarray, " levels"]:

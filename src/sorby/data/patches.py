@@ -40,8 +40,14 @@ class Cutting:
     width_px: int  # size after resampling
     height_px: int
     scale: float  # resampled pixels for one of the parent's
-    corners: tuple[tuple[int, int], ...]  # x, y of each patch after resampling
+    columns: tuple[int, ...]  # left edges of the patches after resampling
+    rows: tuple[int, ...]  # their upper edges
     size: int
+
+    @property
+    def corners(self) -> tuple[tuple[int, int], ...]:
+        """x, y of each patch after resampling, row by row; not kept, since it is most of a survey's memory."""
+        return tuple((x, y) for y in self.rows for x in self.columns)
 
     def boxes(self) -> list[Box]:
         """The box of each patch in the parent."""
@@ -85,12 +91,11 @@ def plan_cutting(recipe: Recipe, *, width_px: int, top_px: int, bottom_px: int, 
     frame_width, frame_height = min(width / scale, width_px), min(height / scale, height_px)
     frame = Box((width_px - frame_width) / 2, (height_px - frame_height) / 2, frame_width, frame_height)
     columns, rows = _starts(width, recipe), _starts(height, recipe)
-    corners = tuple((x, y) for y in rows for x in columns)
-    return Cutting(frame, top_px, width, height, scale, corners, recipe.size)
+    return Cutting(frame, top_px, width, height, scale, columns, rows, recipe.size)
 
 
-def _starts(length: int, recipe: Recipe) -> list[int]:
+def _starts(length: int, recipe: Recipe) -> tuple[int, ...]:
     """Left edges of the patches along one side, the whole row centred."""
     count = 1 if recipe.cut == "centre" else (length - recipe.size) // recipe.step + 1
     first = (length - (count - 1) * recipe.step - recipe.size) // 2
-    return [first + index * recipe.step for index in range(count)]
+    return tuple(first + index * recipe.step for index in range(count))

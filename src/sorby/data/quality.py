@@ -7,8 +7,9 @@ from jaxtyping import UInt8
 from scipy.ndimage import convolve, gaussian_filter
 
 from sorby.data.cracks import crack_length
-from sorby.data.grey import Grey, histogram
+from sorby.data.grey import histogram
 from sorby.data.recipe import Limits
+from sorby.decode import Grey
 
 MOST_PX = 1024
 """Sharpness, noise and correlation are measured on the middle of larger pictures, at full resolution."""

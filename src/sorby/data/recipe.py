@@ -4,8 +4,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from sorby.conditions import parse_column
+from sorby.conditions import parse_columns
 from sorby.errors import ConfigError
+
+MAX_GREY = 2**16 - 1
+"""White of 16-bit data, the deepest that are read."""
 
 
 class _Settings(BaseModel):
@@ -90,7 +93,7 @@ class Recipe(_Settings):
     @field_validator("info_bar")
     @classmethod
     def _known_bar(cls, value: str) -> str:
-        if value not in ("auto", "none") and not value.isdigit():
+        if value not in ("auto", "none") and not value.isdecimal():
             raise ValueError(f"is {value!r}, expected auto, none or a number of rows")
         return value
 
@@ -98,8 +101,8 @@ class Recipe(_Settings):
     @classmethod
     def _known_range(cls, value: str) -> str:
         low, _, high = value.partition(":")
-        if value != "image" and not (low.isdigit() and high.isdigit() and int(low) < int(high)):
-            raise ValueError(f"is {value!r}, expected image or LOW:HIGH, such as 0:4095")
+        if value != "image" and not (low.isdecimal() and high.isdecimal() and int(low) < int(high) <= MAX_GREY):
+            raise ValueError(f"is {value!r}, expected image or LOW:HIGH up to {MAX_GREY}, such as 0:4095")
         return value
 
     @model_validator(mode="after")
@@ -108,8 +111,7 @@ class Recipe(_Settings):
             raise ValueError("scale and um_per_px are both given, expected one of them")
         if self.cut == "centre" and self.stride is not None:
             raise ValueError("stride is for patches; a centre crop is one square an image")
-        for column in self.conditions:
-            parse_column(column)
+        parse_columns(self.conditions)
         for choice in self.only:
             if "=" not in choice:
                 raise ValueError(f"only is {choice!r}, expected COLUMN=VALUE")
@@ -124,7 +126,7 @@ class Recipe(_Settings):
     def columns(self) -> tuple[str, ...]:
         """Columns that the labels must have."""
         named = (self.group, self.specimen, self.pixel_size_column, *(choice.split("=")[0] for choice in self.only))
-        return tuple(column for column in (*(parse_column(c)[0] for c in self.conditions), *named) if column)
+        return tuple(column for column in (*(name for name, _, _ in parse_columns(self.conditions)), *named) if column)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -9,12 +9,13 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from sorby.data.duplicates import thumbnail
-from sorby.data.grey import Grey, grey_range, to_8bit
+from sorby.data.grey import grey_range, to_8bit
 from sorby.data.infobar import frame_rows, has_scale_bar
 from sorby.data.labels import Row, value_of
 from sorby.data.patches import Cutting, UnusableError, plan_cutting
 from sorby.data.quality import Fault, Measures, measure
 from sorby.data.recipe import Recipe
+from sorby.decode import Grey
 from sorby.errors import DataError
 from sorby.micrograph import Micrograph, read_micrograph
 from sorby.sources import ImageFile

@@ -89,10 +89,10 @@ def score_features(
     return {"FID": fid, "KID": kernel_distance(real, generated), **near}
 
 
-def check_number(num: int, name: str) -> None:
+def check_number(num: int, name: str, *, least: int = MIN_IMAGES) -> None:
     """Raise `DataError` where there are too few images for any score."""
-    if num < MIN_IMAGES:
-        raise DataError(f"{name} has {num} images, scores need at least {MIN_IMAGES}: give more.")
+    if num < least:
+        raise DataError(f"{name} has {num} images, scores need at least {least}: give more, or raise --num.")
 
 
 def _at_most(features: Float[np.ndarray, "n d"], num: int, rng: np.random.Generator) -> Float[np.ndarray, "m d"]:

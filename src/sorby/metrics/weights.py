@@ -1,6 +1,7 @@
 """Where the weights of a feature network are found on this machine, and whether they are the right ones.
 
-Nothing is ever downloaded: a file comes with a package, lies in the folder `$SORBY_WEIGHTS`, or in the cache.
+Nothing is ever downloaded: a file is named by its path, comes with a package, or lies in the folder `$SORBY_WEIGHTS`
+or in the cache.
 """
 
 import hashlib
@@ -25,17 +26,20 @@ class WeightsFile:
     """Distribution that carries the file, if one does."""
 
 
-def find_weights(file: WeightsFile) -> tuple[Path, str]:
-    """Path and sha256 of the weights.
+def find_weights(file: WeightsFile, *, path: Path | None = None) -> tuple[Path, str]:
+    """Path and sha256 of the weights: the file at `path`, whatever its name, or the first one found.
 
     Raises `WeightsError` where there are none, or where the file found is damaged or another one.
     """
-    for path in _candidates(file):
-        if path.is_file():
-            return path, _checked(path, file)
+    if path is not None and not path.is_file():
+        raise WeightsError(f"{path} is no file: expected the weights of {file.network}: {file.how_to_get}.")
+    for candidate in _candidates(file) if path is None else (path,):
+        if candidate.is_file():
+            return candidate, _checked(candidate, file)
     raise WeightsError(
         f"the weights of {file.network} are not on this machine (looked for {' or '.join(file.names)}): "
-        f"{file.how_to_get}, or put the file into {weights_folder()} or the folder that SORBY_WEIGHTS names."
+        f"{file.how_to_get}, or put the file into {weights_folder()} or the folder that SORBY_WEIGHTS names, "
+        f"or name it: --network {file.network}=FILE."
     )
 
 
@@ -67,11 +71,12 @@ def _in_package(package: str, names: Mapping[str, str]) -> list[Path]:
 
 
 def _checked(path: Path, file: WeightsFile) -> str:
+    expected = (file.names[path.name],) if path.name in file.names else tuple(file.names.values())
     with path.open("rb") as opened:
-        found, expected = hashlib.file_digest(opened, "sha256").hexdigest(), file.names[path.name]
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
     if not found.startswith(expected):
         raise WeightsError(
             f"{path} is not the file of weights of {file.network}: its sha256 begins {found[:8]}, expected "
-            f"{expected[:8]}; it is damaged or of another version: {file.how_to_get}."
+            f"{' or '.join(digits[:8] for digits in expected)}; it is damaged or of another version: {file.how_to_get}."
         )
     return found

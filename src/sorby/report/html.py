@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sorby.metrics.record import Report
 from sorby.metrics.structure import grey_histogram, radial_power
 from sorby.report import plots
-from sorby.report.reading import NOT_SAID, REAL_NAMES, findings, headline
+from sorby.report.reading import NOT_SAID, REAL_NAMES, elsewhere, findings, headline
 
 GRID_IMAGES = 24
 GRID_PX = 1600  # width of a page's two grids together, about
@@ -49,6 +49,7 @@ def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any
         report=report,
         headline=headline(report),
         findings=findings(report),
+        elsewhere=elsewhere(report),
         not_said=NOT_SAID,
         real_names=REAL_NAMES,
         explanations=EXPLANATIONS,

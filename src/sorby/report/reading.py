@@ -60,6 +60,12 @@ def headline(report: Report) -> Sentence:
     return Sentence("bad", f"By {score.name}, the generated images can be told from {real}.")
 
 
+def elsewhere(report: Report) -> str:
+    """Where the real images of the floor come from, seen from those they are compared to."""
+    single = report.against == ("real",) and report.num_parents["real"] == 1
+    return "the other half of the one micrograph" if single else "other micrographs"
+
+
 def findings(report: Report) -> list[Sentence]:
     """One sentence a question, each with its numbers."""
     names = {score.name for score in report.scores}
@@ -87,6 +93,6 @@ def _copies(report: Report) -> Sentence:
     share, real = report.likeness.closer_share, REAL_NAMES[report.likeness.against]
     text = (
         f"Copies: {share:.1%} of the generated images are closer to one of the {real} than 99 % of real images of "
-        f"other micrographs are (about {EXPECTED_CLOSE:.0%} is expected of a generator that does not copy)."
+        f"{elsewhere(report)} are (about {EXPECTED_CLOSE:.0%} is expected of a generator that does not copy)."
     )
     return Sentence("bad" if share > 5 * EXPECTED_CLOSE else "good", text)

@@ -4,7 +4,7 @@ The newest two are kept, so that a damaged one does not end the run.
 """
 
 import json
-import warnings
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,20 +31,20 @@ def save(state: State, folder: Path) -> None:
 
 def checkpoints(folder: Path) -> list[Path]:
     """Checkpoint files, the newest first."""
-    return sorted(folder.glob("*.safetensors"), reverse=True)
+    return sorted(folder.glob("[0-9]*.safetensors"), reverse=True)
 
 
-def restore(state: State, folder: Path) -> bool:
+def restore(state: State, folder: Path, *, warn: Callable[[str], None]) -> bool:
     """Fill `state` from the newest readable checkpoint; False where there is none at all.
 
-    Warns of a damaged one and uses the one before. Raises `WeightsError` where all are damaged.
+    A damaged one is said to `warn`, and the one before is used. Raises `WeightsError` where all are damaged.
     """
     found = checkpoints(folder)
     for path in found:
         try:
             _read(state, path)
         except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
-            warnings.warn(f"checkpoint {path} is damaged ({error}); trying the one before", stacklevel=2)
+            warn(f"checkpoint {path} is damaged ({error}); trying the one before")
             continue
         for newer in found[: found.index(path)]:
             newer.unlink()

@@ -20,12 +20,13 @@ OnTick = Callable[[State, dict[str, float]], None]
 OnStep = Callable[[State], None]
 
 
-def train(state: State, batches: Batches, config: TrainConfig, *, on_tick: OnTick, on_step: OnStep) -> None:
+def train(
+    state: State, batches: Batches, config: TrainConfig, *, augment: Augment, on_tick: OnTick, on_step: OnStep
+) -> None:
     """Train until `config.total_images` real images have been shown.
 
     `on_tick` gets the scalars averaged since the last tick, every `config.tick_images` and at the end.
     """
-    augment = Augment(families=config.augment, without=config.augment_without, luma_flip=config.luma_flip)
     averages = Averages()
     while state.images_seen < config.total_images:
         averages.add(step(state, batches, config, augment))

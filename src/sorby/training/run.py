@@ -2,6 +2,7 @@
 
 import hashlib
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from jaxtyping import UInt8
 
 from sorby import __version__
 from sorby.atomic import recover_folder, write_text
-from sorby.config import MAY_CHANGE, TrainConfig, from_toml, to_toml
+from sorby.augment import Augment
+from sorby.config import MAY_CHANGE, TrainConfig, flat, from_toml, to_toml
 from sorby.data.dataset import Dataset
 from sorby.errors import ConfigError, DataError, WeightsError
 from sorby.generator import GeneratorCard
@@ -38,7 +40,7 @@ def train(
 ) -> Path:
     """Train on the training split of `dataset` into the run folder `out`; the same call again resumes.
 
-    The result equals that of a run never stopped, bit for bit on a CPU. Ctrl-C saves the run at the last whole step.
+    Stopped at any instant it loses at most a tick; the result equals that of a run never stopped, bit for bit on a CPU.
     Raises `ConfigError` where `out` holds a run of other settings or data, `DataError` where the images do not fit
     the network.
     """
@@ -47,9 +49,10 @@ def train(
     if config.subset is not None:
         data = data.subset(config.subset, seed=config.seed)
     _check_size(data, config)
+    augment = Augment(families=config.augment, without=config.augment_without, luma_flip=config.luma_flip)
     _claim(out, config, data)
     state = new_state(config, device=device)
-    resumed = checkpoint.restore(state, out / "checkpoint")
+    resumed = checkpoint.restore(state, out / "checkpoint", warn=warn)
     if state.images_seen >= config.total_images:
         return out
     images = torch.from_numpy(data.images())
@@ -72,10 +75,7 @@ def train(
     )
     ticker.begin(state, resumed=resumed)
     try:
-        loop(state, batches, config, on_tick=ticker.tick, on_step=on_step)
-    except KeyboardInterrupt:
-        checkpoint.save(state, out / "checkpoint")
-        raise
+        loop(state, batches, config, augment=augment, on_tick=ticker.tick, on_step=on_step)
     finally:
         ticker.close()
     return out
@@ -89,18 +89,20 @@ def fit_to(config: TrainConfig, dataset: Dataset) -> TrainConfig:
 
 def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:
     """What is known of a generator before it has learnt anything."""
-    distinct = dict.fromkeys(tuple(patch.conditions.items()) for patch in data.patches)
-    seen: tuple[dict[str, str | float], ...] = tuple(dict(items) for items in distinct)
+    counts = Counter(tuple(patch.conditions.items()) for patch in data.patches if data.space.dim)
+    seen: tuple[dict[str, str | float], ...] = tuple(dict(items) for items in counts)
     return GeneratorCard(
         network=config.network,
         pixel_size_um=data.pixel_size_um,
         space=data.space,
-        seen_conditions=seen if data.space.dim else (),
+        seen_conditions=seen,
+        seen_counts=tuple(counts.values()),
         data={
             "name": data.path.name,
             "hash": data.hash,
             "patches": len(data),
             "parent micrographs": len(data.parents),
+            "licence": data.licence or "not stated",
         },
         training={
             "preset": config.preset,
@@ -142,8 +144,6 @@ def _spread(data: Dataset, num: int) -> list[int]:
 
 
 def _check_size(data: Dataset, config: TrainConfig) -> None:
-    if not len(data):
-        raise DataError(f"{data.path} has no training patches: prepare it with more images or a smaller --held-out.")
     if data.size != config.network.size:
         raise DataError(
             f"{data.path} has patches of {data.size} px and preset {config.preset} draws {config.network.size} px: "
@@ -165,14 +165,16 @@ def _claim(out: Path, config: TrainConfig, data: Dataset) -> None:
             )
         if data_path.is_file() and data_path.read_text() != _digest(data):
             raise ConfigError(f"{out} was trained on other images than {data.path} holds: choose another --out.")
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file: choose another --out for the run folder.")
+    elif out.exists() and any(not path.name.startswith(".part-") for path in out.iterdir()):
         raise ConfigError(f"{out} holds files that are no run: choose another --out, or empty it.")
-    write_text(data_path, _digest(data))
     write_text(path, to_toml(config))
+    write_text(data_path, _digest(data))
 
 
 def _differences(before: TrainConfig, now: TrainConfig) -> list[str]:
-    old, new = _flat(before), _flat(now)
+    old, new = flat(before), flat(now)
     return [
         f"{name} was {old.get(name)}, is {new.get(name)}"
         for name in sorted(old.keys() | new.keys())
@@ -180,11 +182,6 @@ def _differences(before: TrainConfig, now: TrainConfig) -> list[str]:
     ]
 
 
-def _flat(config: TrainConfig) -> dict[str, object]:
-    settings = config.model_dump()
-    network = settings.pop("network")
-    return {**settings, **{f"network.{name}": value for name, value in network.items()}}
-
-
 def _digest(data: Dataset) -> str:
-    return hashlib.sha256(data.hash.encode()).hexdigest() + "\n"
+    """What was trained on: the pixels, and the conditions they were given."""
+    return hashlib.sha256(data.hash.encode() + data.conditions().tobytes()).hexdigest() + "\n"

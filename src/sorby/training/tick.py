@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from sorby.atomic import write_text
 from sorby.augment.controller import HIGH_P
 from sorby.config import TrainConfig
-from sorby.errors import SorbyError
+from sorby.errors import TrainingError
 from sorby.generator import Generator, GeneratorCard
 from sorby.micrograph import write_micrograph
 from sorby.training import checkpoint
@@ -29,10 +29,6 @@ class Scorer(Protocol):
     """Generated pictures to scores, `fid` and `recall` among them."""
 
     def __call__(self, generated: UInt8[np.ndarray, "n c h w"], /) -> dict[str, float]: ...
-
-
-class TrainingError(SorbyError):
-    """The losses are not finite any more; the last checkpoint is from before."""
 
 
 class Ticker:
