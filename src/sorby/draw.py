@@ -23,8 +23,7 @@ def draw(
 ) -> Iterator[Path]:
     """Write `seed0000.tif` and so on into `out`, giving each path when it is there.
 
-    Colours are averaged to grey. Raises `ConfigError` for a condition that the generator does not know, before anything
-    is written.
+    Raises `ConfigError` for a condition that the generator does not know, before anything is written.
     """
     name = generator.hash
     for start in range(0, len(seeds), BATCH):
@@ -40,6 +39,6 @@ def draw(
                 "truncation": f"{truncation:g}",
                 **{f"condition {key}": str(value) for key, value in asked.items()},
             }
-            grey = picture.mean(0).round().astype(np.uint8)
-            write_micrograph(path, grey, pixel_size_um=generator.card.pixel_size_um, description=about)
+            pixels = picture[0] if len(picture) == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0))
+            write_micrograph(path, pixels, pixel_size_um=generator.card.pixel_size_um, description=about)
             yield path

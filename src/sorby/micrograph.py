@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import tifffile
+from jaxtyping import UInt8
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -48,28 +50,29 @@ def read_micrograph(file: ImageFile | Path) -> Micrograph:
 
 def write_micrograph(
     path: Path,
-    grey: Grey,
+    picture: Grey | UInt8[np.ndarray, "h w 3"],
     *,
     pixel_size_um: float | None,
     description: Mapping[str, str],
 ) -> None:
-    """Write a PNG or, by the suffix of `path`, a TIFF that ImageJ opens with the right scale.
+    """Write a grey or RGB picture as a PNG or, by the suffix of `path`, a TIFF that ImageJ opens with the right scale.
 
     `description` goes into the PNG's text chunks, whose keywords have at most 79 characters, or into ImageJ's Info.
-    `read_micrograph` gives back the same grey values, pixel size and description. Equal input gives equal bytes.
+    `read_micrograph` gives back the grey values (of RGB the luma), pixel size and description.
+    Equal input gives equal bytes.
     Raises `DataError` where the suffix is another or the disk is full.
     """
-    entries = {"Software": SOFTWARE, **description, "width_px": str(grey.shape[1])}
+    entries = {"Software": SOFTWARE, **description, "width_px": str(picture.shape[1])}
     if pixel_size_um is not None:
         entries["pixel_size_um"] = repr(float(pixel_size_um))
     suffix = path.suffix.lower()
     if suffix not in (".png", ".tif", ".tiff"):
         raise DataError(f"{path} cannot be written: expected a name ending in .png, .tif or .tiff.")
     encode = _png if suffix == ".png" else _tiff
-    write_bytes(path, encode(grey, pixel_size_um, entries))
+    write_bytes(path, encode(picture, pixel_size_um, entries))
 
 
-def _png(grey: Grey, pixel_size_um: float | None, entries: Mapping[str, str]) -> bytes:
+def _png(picture: np.ndarray, pixel_size_um: float | None, entries: Mapping[str, str]) -> bytes:
     text = PngInfo()
     for key, value in entries.items():
         # A keyword has to be Latin-1; names of conditions can be in any script.
@@ -78,13 +81,13 @@ def _png(grey: Grey, pixel_size_um: float | None, entries: Mapping[str, str]) ->
     # Pillow turns dots per inch back into the whole number of pixels per metre of the pHYs chunk.
     dpi = (pixels_per_metre * 0.0254,) * 2 if 1 <= pixels_per_metre <= MAX_PNG_RESOLUTION else None
     file = BytesIO()
-    Image.fromarray(grey).save(file, format="PNG", pnginfo=text, dpi=dpi)
+    Image.fromarray(picture).save(file, format="PNG", pnginfo=text, dpi=dpi)
     return file.getvalue()
 
 
-def _tiff(grey: Grey, pixel_size_um: float | None, entries: Mapping[str, str]) -> bytes:
+def _tiff(picture: np.ndarray, pixel_size_um: float | None, entries: Mapping[str, str]) -> bytes:
     metadata = {"Info": json.dumps(entries)} | ({"unit": "um"} if pixel_size_um else {})
     resolution = (1 / pixel_size_um, 1 / pixel_size_um) if pixel_size_um else None
     file = BytesIO()
-    tifffile.imwrite(file, grey, imagej=True, software=SOFTWARE, metadata=metadata, resolution=resolution)
+    tifffile.imwrite(file, picture, imagej=True, software=SOFTWARE, metadata=metadata, resolution=resolution)
     return file.getvalue()

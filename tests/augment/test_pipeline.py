@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sorby.augment import FAMILIES, MOVES, Augment, parse_families
+from sorby.augment import FAMILIES, MOVES, Augment
 from sorby.augment.chance import changed, compose
 from sorby.augment.geometry import GEOM
 from sorby.errors import ConfigError
@@ -188,27 +188,6 @@ def test_geometric_augmentation_keeps_the_mean_of_micrographs(shared_data):
     assert float(moved.std()) == pytest.approx(float(images.std()), rel=0.1)
     edge = torch.cat([moved[..., 0, :], moved[..., -1, :], moved[..., 0], moved[..., -1]])
     assert float(edge.mean()) == pytest.approx(float(images.mean()), abs=0.05)
-
-
-@pytest.mark.parametrize("text", ["blit,geom", " geom , blit"])
-def test_families_are_read_from_text(text):
-    assert set(parse_families(text)) == {"blit", "geom"}
-
-
-def test_no_family_is_none():
-    assert parse_families("none") == ()
-
-
-@pytest.mark.parametrize("text", ["", "  "])
-def test_naming_no_family_is_refused_and_none_is_offered(text):
-    with pytest.raises(ConfigError, match=r"No augmentation is named: choose from blit, .*, or none"):
-        parse_families(text)
-
-
-@pytest.mark.parametrize("text", ["blit,zoom", "blit,", "none,blit"])
-def test_unknown_families_are_named_with_the_known_ones(text):
-    with pytest.raises(ConfigError, match=r"Unknown augmentation .*choose from blit, geom, colour"):
-        parse_families(text)
 
 
 def test_unknown_moves_are_named_with_the_known_ones():

@@ -6,6 +6,6 @@ state = observe(state, real_scores, target=0.5)
 """
 
 from sorby.augment.controller import AdaState, observe
-from sorby.augment.pipeline import FAMILIES, MOVES, Augment, parse_families
+from sorby.augment.pipeline import FAMILIES, MOVES, Augment
 
-__all__ = ["FAMILIES", "MOVES", "AdaState", "Augment", "observe", "parse_families"]
+__all__ = ["FAMILIES", "MOVES", "AdaState", "Augment", "observe"]

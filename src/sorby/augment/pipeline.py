@@ -77,23 +77,6 @@ class Augment:
         )
 
 
-def parse_families(text: str) -> tuple[str, ...]:
-    """Families from a comma-separated list; "none" is the empty one.
-
-    Raises `ConfigError` for unknown names, and for an empty text, which may be a slip.
-
-    >>> parse_families("blit, geom")
-    ('blit', 'geom')
-    >>> parse_families("none")
-    ()
-    """
-    if text.strip() == "none":
-        return ()
-    if not text.strip():
-        raise ConfigError(f"No augmentation is named: choose from {', '.join(FAMILIES)}, or none.")
-    return _check("augmentation", tuple(name.strip() for name in text.split(",")), FAMILIES)
-
-
 def _check(what: str, names: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in known:
