@@ -56,7 +56,7 @@ def test_a_dry_run_prints_the_settings_and_writes_nothing(tiny_dataset, tmp_path
 def test_other_settings_for_the_same_run_are_one_line(run, tiny_dataset, monkeypatch, capsys):  # noqa: F811
     assert sorby(monkeypatch, "train", tiny_dataset.path, "--out", run, *TINY, "--gamma", "7") == 2
     error = capsys.readouterr().err
-    assert "r1_gamma was 0.02, is 7.0" in error
+    assert "r1_gamma was 0.3, is 7.0" in error
     assert len(error.splitlines()) == 1
 
 

@@ -83,7 +83,7 @@ def load_network(name: str, *, path: Path | None = None, device: torch.device | 
 
 
 def extract_features(
-    network: FeatureNetwork, images: Iterable[UInt8[np.ndarray, "n c h w"]]
+    network: FeatureNetwork, images: Iterable[UInt8[np.ndarray, "_ c h w"]]
 ) -> Float32[np.ndarray, "m d"]:
     """Features of all pictures of several arrays, in their order."""
     # On a processor small batches keep the layers in its cache: 4 to 8 were 1.5 times as fast as 32.
