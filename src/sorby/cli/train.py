@@ -1,5 +1,6 @@
 """`sorby train`: train a generator on a prepared dataset."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -140,6 +141,8 @@ def progress_bar(config: TrainConfig) -> "Progress":
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[live]}"),
+        transient=True,
+        disable=not sys.stdout.isatty(),  # a log file needs no bar; the lines of the ticks say it all
     )
 
 
