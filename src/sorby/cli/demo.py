@@ -48,7 +48,7 @@ The report      {out}/report/report.html
 New pictures    {out}/pictures
 How it learnt   {out}/run/samples
 
-With your own micrographs, in an hour on two cores or minutes on a GPU:
+With your own micrographs:
   sorby prepare YOUR_FOLDER --out steel.zip --patches --size 64
   sorby train steel.zip --out runs/steel --preset laptop-64
   sorby generate runs/steel --num 64 --out pictures
