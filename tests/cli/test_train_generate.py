@@ -53,6 +53,12 @@ def test_a_dry_run_prints_the_settings_and_writes_nothing(tiny_dataset, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+def test_a_dry_run_refuses_what_training_would_refuse(tiny_dataset, monkeypatch, capsys):  # noqa: F811
+    wrong = ("--set", "augment_without=spin", "--dry-run")
+    assert sorby(monkeypatch, "train", tiny_dataset.path, *TINY, *wrong) == 2
+    assert "spin" in capsys.readouterr().err
+
+
 def test_other_settings_for_the_same_run_are_one_line(run, tiny_dataset, monkeypatch, capsys):  # noqa: F811
     assert sorby(monkeypatch, "train", tiny_dataset.path, "--out", run, *TINY, "--gamma", "7") == 2
     error = capsys.readouterr().err

@@ -66,14 +66,16 @@ def train(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     config = resolve(preset, changes | assignments(set_ or []), size=data.size, gpus=gpus)
-    if dry_run:
-        typer.echo(to_toml(config))
-        return
 
     import torch
 
+    from sorby.training.run import augmentation
     from sorby.training.run import train as run_training
 
+    augmentation(config)  # refuses an unknown move also where nothing is trained
+    if dry_run:
+        typer.echo(to_toml(config))
+        return
     if threads is not None:
         torch.set_num_threads(threads)
     run = out or Path("runs") / dataset.stem

@@ -49,7 +49,7 @@ def train(
     if config.subset is not None:
         data = data.subset(config.subset, seed=config.seed)
     _check_size(data, config)
-    augment = Augment(families=config.augment, without=config.augment_without, luma_flip=config.luma_flip)
+    augment = augmentation(config)
     _claim(out, config, data)
     state = new_state(config, device=device)
     resumed = checkpoint.restore(state, out / "checkpoint", warn=warn)
@@ -79,6 +79,11 @@ def train(
     finally:
         ticker.close()
     return out
+
+
+def augmentation(config: TrainConfig) -> Augment:
+    """The moves of the settings. Raises `ConfigError` for one that does not exist."""
+    return Augment(families=config.augment, without=config.augment_without, luma_flip=config.luma_flip)
 
 
 def fit_to(config: TrainConfig, dataset: Dataset) -> TrainConfig:
