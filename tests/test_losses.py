@@ -8,12 +8,12 @@ from sorby.losses import logistic_fake, logistic_real, path_lengths, r1_penalty
 
 
 def test_an_undecided_discriminator_costs_log_2_either_way():
-    assert logistic_real(torch.zeros(1)).item() == pytest.approx(math.log(2))
-    assert logistic_fake(torch.zeros(1)).item() == pytest.approx(math.log(2))
+    assert logistic_real(torch.zeros(1, 1)).item() == pytest.approx(math.log(2))
+    assert logistic_fake(torch.zeros(1, 1)).item() == pytest.approx(math.log(2))
 
 
 def test_logistic_losses_are_the_cross_entropy_of_their_label():
-    scores = torch.linspace(-4, 4, 9)
+    scores = torch.linspace(-4, 4, 9)[:, None]
     for loss, label in ((logistic_real, 1.0), (logistic_fake, 0.0)):
         expected = F.binary_cross_entropy_with_logits(scores, torch.full_like(scores, label), reduction="none")
         torch.testing.assert_close(loss(scores), expected)
@@ -22,14 +22,14 @@ def test_logistic_losses_are_the_cross_entropy_of_their_label():
 def test_r1_penalty_of_a_linear_critic_is_its_squared_weight():
     weight = torch.randn(1, 1, 4, 4)
     images = torch.randn(3, 1, 4, 4, requires_grad=True)
-    scores = (images * weight).sum(dim=(1, 2, 3))
+    scores = (images * weight).sum(dim=(1, 2, 3))[:, None]
     torch.testing.assert_close(r1_penalty(scores, images), weight.square().sum().expand(3))
 
 
 def test_r1_penalty_can_be_descended():
     weight = torch.full((1, 1, 2, 2), 3.0, requires_grad=True)
     images = torch.randn(1, 1, 2, 2, requires_grad=True)
-    r1_penalty((images * weight).sum(dim=(1, 2, 3)), images).sum().backward()
+    r1_penalty((images * weight).sum(dim=(1, 2, 3))[:, None], images).sum().backward()
     torch.testing.assert_close(weight.grad, 2 * weight.detach())
 
 

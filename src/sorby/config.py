@@ -59,14 +59,21 @@ class TrainConfig(_Settings):
     network: NetworkConfig = NetworkConfig()
     """Shape of the networks."""
 
+    discriminator: Literal["stylegan2", "projected"] = "stylegan2"
+    """The published one, which starts from nothing; or one on the features of a frozen, pretrained network, which
+    learns from fewer images."""
     kimg: float = Field(1000, gt=0)
     """Stop after this many thousand real images have been shown to the discriminator."""
     batch_size: int = Field(32, ge=1)
     """Images a step."""
     learning_rate: float = Field(0.0025, gt=0)
-    """Adam's learning rate for both networks."""
+    """Adam's learning rate for the generator."""
     beta1: float = Field(0.0, ge=0, lt=1)
     """Adam's momentum: 0 in the published recipe; 0.5 learns faster while pictures are few (beta2 is 0.99)."""
+    discriminator_learning_rate: float | None = Field(None, gt=0)
+    """The learning rate of the discriminator; none for that of the generator."""
+    discriminator_beta1: float | None = Field(None, ge=0, lt=1)
+    """The momentum of the discriminator; none for that of the generator."""
     r1_gamma: float = Field(1.0, ge=0)
     """Weight of the R1 penalty, gamma; raise it when training collapses."""
     r1_interval: int = Field(16, ge=1)

@@ -1,4 +1,4 @@
-"""Losses of paper A: one value an image; no mean, no weight, no logging inside."""
+"""Losses of paper A: one value an image, or a score; no mean, no weight, no logging inside."""
 
 import torch
 from jaxtyping import Float
@@ -6,18 +6,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def logistic_real(scores: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+def logistic_real(scores: Float[Tensor, "n s"]) -> Float[Tensor, "n s"]:
     """-log sigmoid(score): low where the discriminator calls an image real (Goodfellow et al. 2014, non-saturating)."""
     return F.softplus(-scores)
 
 
-def logistic_fake(scores: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+def logistic_fake(scores: Float[Tensor, "n s"]) -> Float[Tensor, "n s"]:
     """-log(1 - sigmoid(score)): low where the discriminator calls an image generated."""
     return F.softplus(scores)
 
 
-def r1_penalty(scores: Float[Tensor, " n"], images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-    """Squared norm of the gradient of each score by its image (Mescheder et al. 2018, equation 9), >= 0."""
+def r1_penalty(scores: Float[Tensor, "n s"], images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+    """Squared norm of the gradient by each image of its scores' sum, >= 0 (Mescheder et al. 2018, equation 9)."""
     (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
     return gradient.square().sum((1, 2, 3))
 

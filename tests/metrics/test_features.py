@@ -7,9 +7,10 @@ import safetensors.torch
 import skimage.data
 import torch
 from PIL import Image
+from torch.nn import functional as F
 
 from sorby.errors import ConfigError, WeightsError
-from sorby.metrics.efficientnet import EfficientNetLite0
+from sorby.metrics.efficientnet import EfficientNetLite0, Stages
 from sorby.metrics.features import FEATURE_NETWORKS, extract_features, load_network, resize
 from sorby.metrics.frechet import feature_stats, frechet_distance
 from sorby.metrics.kernel import kernel_distance
@@ -179,3 +180,12 @@ def test_the_weights_named_are_those_of_the_requirements_file():
         weights = FEATURE_NETWORKS[name].weights
         assert weights.package in text
         assert find_weights(weights)[0].is_file()
+
+
+def test_the_stages_end_in_the_features_of_the_whole_network(efficientnet):
+    """Grey values to the pooled features by way of the maps that a discriminator looks at."""
+    grey = torch.randint(0, 256, (2, 3, 224, 224), generator=torch.Generator().manual_seed(0)).float()
+    maps = Stages(efficientnet.module)(grey / 127.5 - 1)
+    assert [x.shape[1:] for x in maps] == [(24, 56, 56), (40, 28, 28), (112, 14, 14), (320, 7, 7)]
+    pooled = F.relu6(efficientnet.module._conv_head(maps[-1] * Stages.STDS[-1])).mean(dim=(2, 3))
+    torch.testing.assert_close(pooled, efficientnet(grey.to(torch.uint8)), rtol=1e-3, atol=1e-4)

@@ -65,6 +65,18 @@ class StopError(Exception):
     pass
 
 
+def test_a_run_with_the_projected_discriminator_resumes_bit_for_bit(tiny_dataset, tmp_path):
+    def crash(state):
+        if state.images_seen == 24:
+            raise StopError
+
+    settings = {"discriminator": "projected", "r1_gamma": 0, "kimg": 0.048}
+    with pytest.raises(StopError):
+        train(tiny_dataset, tmp_path / "run", on_step=crash, **settings)
+    train(tiny_dataset, tmp_path / "run", **settings)
+    assert_same_end(train(tiny_dataset, tmp_path / "whole", **settings), tmp_path / "run")
+
+
 @pytest.mark.parametrize("steps", [1, 6, 8, 15])
 def test_resuming_after_a_crash_equals_never_stopping_bit_for_bit(tiny_dataset, whole_run, tmp_path, steps):
     def crash(state):

@@ -94,6 +94,31 @@ class EfficientNetLite0(nn.Module):
         return net
 
 
+class Stages(nn.Module):
+    """Pictures in [-1, 1] to the maps of a folded network at 1/4, 1/8, 1/16 and 1/32 of their side.
+
+    For a discriminator that looks through this network (Sauer et al. 2021); the gradient by the pictures can be taken.
+    """
+
+    CHANNELS = (24, 40, 112, 320)
+    LAST_BLOCKS = (2, 4, 10, 15)  # the last block at each size
+    STDS = (8.6, 7.2, 5.1, 2.4)  # of the maps of steel micrographs of 128 px
+
+    def __init__(self, folded: EfficientNetLite0) -> None:
+        super().__init__()
+        self.stem, self.blocks = folded._conv_stem, folded._blocks
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _ _ _"]]:
+        """Maps of 24, 40, 112 and 320 channels, of any sign and about unit variance."""
+        x = _relu6(self.stem((images * 127.5 + 0.5) / 128))  # grey values are 127.5 (image + 1); the network takes 127
+        maps = []
+        for number, block in enumerate(self.blocks):
+            x = block(x)
+            if number in self.LAST_BLOCKS:
+                maps.append(x / self.STDS[len(maps)])
+        return maps
+
+
 def _fold(module: nn.Module, conv: str, norm: str) -> None:
     setattr(module, conv, fuse_conv_bn_eval(getattr(module, conv), getattr(module, norm)))
     setattr(module, norm, nn.Identity())

@@ -156,7 +156,7 @@ class Discriminator(nn.Module):
 
     def forward(
         self, images: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"], *, dtype: torch.dtype = torch.float32
-    ) -> Float[Tensor, " n"]:
+    ) -> Float[Tensor, "n 1"]:
         x = images.to(dtype, memory_format=torch.channels_last)
         x = activate(self.from_grey(x))
         for block in self.blocks:
@@ -164,5 +164,5 @@ class Discriminator(nn.Module):
         x = activate(self.conv(self.minibatch_std(x.float())))
         x = self.out(activate(self.linear(x.flatten(1))))
         if self.mapping is None:
-            return x[:, 0]
-        return (x * normalise(self.mapping(None, condition))).sum(1) / math.sqrt(x.shape[1])
+            return x
+        return (x * normalise(self.mapping(None, condition))).sum(1, keepdim=True) / math.sqrt(x.shape[1])

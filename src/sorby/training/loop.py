@@ -62,7 +62,7 @@ def step(state: State, batches: Batches, config: TrainConfig, augment: Augment) 
     return scalars
 
 
-def adapted(ada: AdaState, real_scores: Float[Tensor, " n"], config: TrainConfig) -> AdaState:
+def adapted(ada: AdaState, real_scores: Float[Tensor, "n s"], config: TrainConfig) -> AdaState:
     """The augmentation after one more batch; a fixed p stays."""
     ada = observe(ada, real_scores, target=config.r_t, interval=config.ada_interval, ada_kimg=config.ada_kimg)
     return ada if config.p is None else replace(ada, p=config.p)

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 from sorby.augment.controller import AdaState
 from sorby.config import TrainConfig
+from sorby.metrics.efficientnet import EfficientNetLite0, Stages
+from sorby.metrics.features import load_network
 from sorby.models.place import place
+from sorby.models.projected import ProjectedDiscriminator
 from sorby.models.stylegan2 import Discriminator, GeneratorNetwork
 from sorby.seeds import rng_for
 
@@ -21,7 +24,7 @@ class State:
     """A run between two steps. Random numbers follow from the seed and `images_seen`, so none are kept here."""
 
     G: GeneratorNetwork
-    D: Discriminator
+    D: Discriminator | ProjectedDiscriminator
     G_ema: GeneratorNetwork
     opt_G: torch.optim.Adam
     opt_D: torch.optim.Adam
@@ -38,21 +41,43 @@ class State:
 
 
 def new_state(config: TrainConfig, *, device: torch.device | str = "cpu") -> State:
-    """The start of a run; the weights follow from `config.seed`."""
+    """The start of a run; the weights follow from `config.seed`.
+
+    Raises `WeightsError` where the discriminator needs a pretrained network that is not on this machine.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(rng_for(config.seed, "weights").initial_seed())
-        G, D = GeneratorNetwork(config.network), Discriminator(config.network)
+        G, D = GeneratorNetwork(config.network), discriminator(config)
     G, D = place(G, device), place(D, device)
     G_ema = copy.deepcopy(G).eval().requires_grad_(False)
     return State(
         G=G,
         D=D,
         G_ema=G_ema,
-        opt_G=_adam(G, config, lazy_interval=config.path_length_interval if config.path_length_weight else None),
-        opt_D=_adam(D, config, lazy_interval=config.r1_interval if config.r1_gamma else None),
+        opt_G=_adam(
+            G,
+            learning_rate=config.learning_rate,
+            beta1=config.beta1,
+            lazy_interval=config.path_length_interval if config.path_length_weight else None,
+        ),
+        opt_D=_adam(
+            D,
+            learning_rate=_or(config.discriminator_learning_rate, config.learning_rate),
+            beta1=_or(config.discriminator_beta1, config.beta1),
+            lazy_interval=config.r1_interval if config.r1_gamma else None,
+        ),
         path_length_mean=torch.zeros((), device=device),
         ada=AdaState(p=config.p or 0.0),
     )
+
+
+def discriminator(config: TrainConfig) -> Discriminator | ProjectedDiscriminator:
+    """The discriminator that the settings name, with new weights."""
+    if config.discriminator == "stylegan2":
+        return Discriminator(config.network)
+    folded = load_network("efficientnet-lite0").module
+    assert isinstance(folded, EfficientNetLite0)
+    return ProjectedDiscriminator(config.network, Stages(folded), Stages.CHANNELS)
 
 
 def tensors_of(state: State) -> dict[str, Tensor]:
@@ -75,11 +100,15 @@ def fill(state: State, tensors: dict[str, Tensor]) -> None:
         _fill_optimiser(optimiser, _under(name, tensors))
 
 
-def _adam(network: nn.Module, config: TrainConfig, *, lazy_interval: int | None) -> torch.optim.Adam:
+def _adam(network: nn.Module, *, learning_rate: float, beta1: float, lazy_interval: int | None) -> torch.optim.Adam:
     """Adam, slowed for the extra step of a lazy regulariser (Karras et al. 2020a, appendix B)."""
     ratio = 1.0 if lazy_interval is None else lazy_interval / (lazy_interval + 1)
-    betas = (config.beta1**ratio, ADAM_BETA2**ratio)
-    return torch.optim.Adam(network.parameters(), lr=config.learning_rate * ratio, betas=betas, eps=1e-8, fused=True)
+    betas = (beta1**ratio, ADAM_BETA2**ratio)
+    return torch.optim.Adam(network.parameters(), lr=learning_rate * ratio, betas=betas, eps=1e-8, fused=True)
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
 
 
 def _fill_optimiser(optimiser: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:

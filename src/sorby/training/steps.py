@@ -69,7 +69,7 @@ def discriminator_step(
     *,
     augment: Augmentation,
     rng: torch.Generator,
-) -> tuple[Scalars, Float[Tensor, " n"]]:
+) -> tuple[Scalars, Float[Tensor, "n s"]]:
     """Teach the discriminator to tell real from generated, both in one call, which is faster than two.
 
     Also gives the scores of the real images, from which the augmentation adapts.
