@@ -1,5 +1,6 @@
 """Can the generated images be believed? Scores against real micrographs, with floors, in one report."""
 
+import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,19 +10,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from sorby.atomic import write_text
 from sorby.data.dataset import Split
 from sorby.errors import DataError, WeightsError
+from sorby.measure import descriptor_table, unit_of
 from sorby.metrics.cache import cached_features
 from sorby.metrics.compare import MIN_IMAGES, Side, check_number, compare
 from sorby.metrics.features import FEATURE_NETWORKS, FeatureNetwork, load_network
 from sorby.metrics.neighbours import nearest
-from sorby.metrics.record import Check, Likeness, Pair, Report
+from sorby.metrics.record import Check, Descriptor, Likeness, Pair, Report
 from sorby.metrics.score import Against, Score
 from sorby.metrics.sets import ImageSet, conditions_of, open_real, open_set
 from sorby.metrics.structure import grey_histogram, histogram_distance, radial_power, spectrum_distance
+from sorby.microstructure.compare import Agreement, agreement
+from sorby.microstructure.describe import QUANTITIES, Quantity
 from sorby.report.html import Pictures, render
 from sorby.training.tick import read_log
 
@@ -30,6 +34,22 @@ NUM_PAIRS = 6
 SCALE_TOLERANCE = 0.01
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Described:
+    """Descriptors, an image a row and a column each of `QUANTITIES`; NaN where an image has none."""
+
+    generated: Float[np.ndarray, "n q"]
+    one: Float[np.ndarray, "m q"]
+    """Some real images ..."""
+    other: Float[np.ndarray, "k q"]
+    """... and those of other micrographs."""
+
+    @property
+    def real(self) -> Float[np.ndarray, "r q"]:
+        """All real images: a mean gains nothing from copies, so the training images count too."""
+        return np.concatenate([self.one, self.other])
 
 
 @dataclass(frozen=True)
@@ -71,6 +91,9 @@ def evaluate(
     sides = dict.fromkeys([fakes, *(images for c in comparisons for images in (c.real, *c.floor))])
     features = {network.name: {images: _side(images, network, say) for images in sides} for network in nets}
     samples = {images: images.first(SAMPLE) for images in sides}
+    say("microstructure")
+    scale = fakes.pixel_size_um if comparisons[0].real.pixel_size_um else None
+    described = _described(fakes, comparisons, scale)
     likeness = _likeness(nets[0].name, features[nets[0].name], fakes, comparisons[-1])
     report = Report(
         generated=str(generated),
@@ -83,6 +106,7 @@ def evaluate(
         num_parents={c.against: c.real.num_parents for c in comparisons},
         scores=tuple(_scores(nets, features, fakes, comparisons, seed, say)),
         checks=tuple(check for c in comparisons for check in _checks(samples, fakes, c)),
+        descriptors=tuple(_descriptors(described, fakes, comparisons[0], pixel_size_um=scale, seed=seed)),
         likeness=likeness,
         notes=tuple(notes),
         hashes={"generated": fakes.hash} | {c.against: c.real.hash for c in comparisons},
@@ -90,7 +114,7 @@ def evaluate(
         versions=_versions(),
     )
     pairs = _pair_pictures(likeness, fakes, comparisons[-1].real)
-    shown = Pictures(samples[fakes], samples[comparisons[0].real], pairs)
+    shown = Pictures(samples[fakes], samples[comparisons[0].real], pairs, described.generated, described.real)
     page = render(report, shown, log=_log(generated))
     write_text(out / "scores.json", report.model_dump_json(indent=2) + "\n")
     write_text(out / "report.html", page)
@@ -175,10 +199,16 @@ def _check_alike(fakes: ImageSet, real: ImageSet, notes: list[str]) -> None:
     um, real_um = fakes.pixel_size_um, real.pixel_size_um
     if um is None or real_um is None:
         notes.append("The pixel size of one side is unknown or mixed: nobody has checked that the scales agree.")
-    elif abs(um / real_um - 1) > SCALE_TOLERANCE:
+    elif not same_scale(um, real_um):
         notes.append(
-            f"Pixel sizes differ ({um:g} and {real_um:g} µm): these scores mix up structure and magnification."
+            f"Pixel sizes differ ({um:g} and {real_um:g} µm): these scores mix up structure and magnification, and "
+            "lengths are not compared."
         )
+
+
+def same_scale(um: float | None, real_um: float | None) -> bool:
+    """Whether two pixel sizes agree, or one of them is unknown."""
+    return um is None or real_um is None or abs(um / real_um - 1) <= SCALE_TOLERANCE
 
 
 def _colour(channels: int) -> str:
@@ -230,6 +260,53 @@ def _checks(
         )
         for name, unit, measure, distance in measures
     ]
+
+
+def _described(fakes: ImageSet, comparisons: Sequence[Comparison], pixel_size_um: float | None) -> Described:
+    """The metallography of the generated and of all real images, in the units of `pixel_size_um`."""
+    sides = (fakes, *comparisons[0].floor)
+    generated, one, other = (descriptor_table(images.batches()) for images in sides)
+    factors = np.array([unit_of(quantity, pixel_size_um)[0] for quantity in QUANTITIES])
+    return Described(generated * factors, one * factors, other * factors)
+
+
+def _descriptors(
+    described: Described, fakes: ImageSet, comparison: Comparison, *, pixel_size_um: float | None, seed: int
+) -> list[Descriptor]:
+    """Each descriptor compared; lengths are left out where the pixel sizes are known to differ."""
+    one, other = (images.parents for images in comparison.floor)
+    real, parents = described.real, np.concatenate([one, other + one.max() + 1])
+    rng = np.random.default_rng(seed)
+    found = []
+    for column, quantity in enumerate(QUANTITIES):
+        if quantity.power and not same_scale(fakes.pixel_size_um, comparison.real.pixel_size_um):
+            continue
+        between = agreement(described.one[:, column], one, described.other[:, column], other, rng=rng)
+        result = agreement(real[:, column], parents, described.generated[:, column], fakes.parents, rng=rng)
+        if result is not None:
+            found.append(_descriptor(quantity, result, between, unit=unit_of(quantity, pixel_size_um)[1]))
+    return found
+
+
+def _descriptor(quantity: Quantity, result: Agreement, between: Agreement | None, *, unit: str) -> Descriptor:
+    shift, spread = result.shift, result.spread
+    return Descriptor(
+        name=quantity.name,
+        title=quantity.title,
+        unit=unit,
+        real_mean=result.real_mean,
+        generated_mean=result.generated_mean,
+        real_sd=result.real_sd,
+        generated_sd=result.generated_sd,
+        deviation=result.deviation,
+        shift=(shift.value, shift.low, shift.high),
+        spread=(math.exp(spread.value), math.exp(spread.low), math.exp(spread.high)),
+        verdict=result.verdict,
+        between_real=between.shift.value if between else None,
+        num_real=result.num_real,
+        num_generated=result.num_generated,
+        num_parents=result.num_parents,
+    )
 
 
 def _likeness(network: str, sides: Mapping[ImageSet, Side], fakes: ImageSet, comparison: Comparison) -> Likeness:

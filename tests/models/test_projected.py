@@ -4,10 +4,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from sorby.config import NetworkConfig
-from sorby.models.projected import ProjectedDiscriminator, frozen
+from sorby.models.projected import GAIN, ProjectedDiscriminator, frozen
 
 SMALL = NetworkConfig(size=32, z_dim=16, w_dim=16)
 CHANNELS = (2, 3, 4, 5)
+STDS = (4.0, 3.0, 2.0, 1.0)
 
 
 class Pyramid(nn.Module):
@@ -23,7 +24,7 @@ class Pyramid(nn.Module):
 
 def discriminator(**changes):
     torch.manual_seed(0)
-    return ProjectedDiscriminator(SMALL.model_copy(update=changes), Pyramid(), CHANNELS)
+    return ProjectedDiscriminator(SMALL.model_copy(update=changes), Pyramid(), channels=CHANNELS, stds=STDS)
 
 
 @pytest.mark.parametrize(("size", "channels"), [(32, 1), (64, 3), (256, 1)])
@@ -59,13 +60,15 @@ def test_the_gradient_reaches_every_pixel():
     assert images.grad.all()
 
 
-def test_projections_keep_the_variance():
-    """Random weights of variance 1/inputs: white maps stay so, but for what enlarging smooths."""
+def test_maps_have_about_the_same_variance():
+    """White features of the stated standard deviations, but for what enlarging smooths away."""
     D = discriminator()
-    white = [torch.randn(64, c, 32 // 2**i, 32 // 2**i) for i, c in enumerate(CHANNELS)]
+    white = [
+        s * torch.randn(64, c, 32 // 2**i, 32 // 2**i) for i, (c, s) in enumerate(zip(CHANNELS, STDS, strict=True))
+    ]
     stds = [x.std().item() for x in D.projected(white)]
-    assert stds[-1] == pytest.approx(1, abs=0.2)
-    assert all(0.4 < std < 1.2 for std in stds)
+    assert stds[-1] == pytest.approx(GAIN, rel=0.2)
+    assert all(0.4 < std / GAIN < 1.2 for std in stds)
 
 
 def test_coarse_features_reach_the_finer_scales_and_not_the_reverse():

@@ -4,10 +4,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from sorby.metrics.record import Check, Likeness, Pair, Report
+from sorby.metrics.record import Check, Descriptor, Likeness, Pair, Report
 from sorby.metrics.score import Floor, Score
+from sorby.microstructure.describe import QUANTITIES
 from sorby.report.html import Pictures, render
-from sorby.report.reading import findings, headline
+from sorby.report.reading import findings, headline, told_apart
 
 HOSTILE = "<script>alert('steel')</script>&\"<img src=http://evil.example/x.png>.tif"
 
@@ -33,7 +34,27 @@ def score(name, value, *, low, high, floor, k=None):
     )
 
 
-def report(*, kid=0.3, precision=0.5):
+def descriptor(quantity, *, verdict="agrees", generated=1.1):
+    return Descriptor(
+        name=quantity.name,
+        title=quantity.title,
+        unit="µm",
+        real_mean=1.0,
+        generated_mean=generated,
+        real_sd=0.5,
+        generated_sd=0.4,
+        deviation=abs(generated - 1),
+        shift=(2 * (generated - 1), -0.1, 0.4),
+        spread=(0.8, 0.7, 0.9),
+        verdict=verdict,
+        between_real=0.05,
+        num_real=50,
+        num_generated=60,
+        num_parents=10,
+    )
+
+
+def report(*, kid=0.3, precision=0.5, verdicts=("agrees", "open", "differs")):
     scores = (
         score("KID", kid, low=kid - 0.05, high=kid + 0.05, floor=0.1),
         score("precision", precision, low=precision - 0.1, high=precision + 0.1, floor=0.9, k=3),
@@ -59,6 +80,7 @@ def report(*, kid=0.3, precision=0.5):
                 num_generated=6,
             ),
         ),
+        descriptors=tuple(descriptor(q, verdict=v) for q, v in zip(QUANTITIES, verdicts, strict=False)),
         likeness=Likeness(
             network="efficientnet-lite0",
             against="held-out",
@@ -76,7 +98,9 @@ def report(*, kid=0.3, precision=0.5):
 @pytest.fixture(scope="module")
 def page():
     images = np.random.default_rng(0).integers(0, 256, (12, 1, 16, 16), dtype=np.uint8)
-    pictures = Pictures(images, images[:8], [(images[0], images[1])])
+    numbers = np.random.default_rng(1).random((12, len(QUANTITIES)))
+    numbers[0] = np.nan
+    pictures = Pictures(images, images[:8], [(images[0], images[1])], numbers, numbers + 0.1)
     return render(report(), pictures, log=[{"kimg": 1.0, "fid": 9.0}, {"kimg": 2.0, "fid": 8.0}])
 
 
@@ -125,8 +149,8 @@ def test_every_element_is_closed(page):
 @pytest.mark.parametrize(
     ("kid", "mood", "words"), [(0.3, "bad", "can be told from"), (0.12, "good", "cannot be told from")]
 )
-def test_the_verdict_follows_the_interval_and_the_floor(kid, mood, words):
-    verdict = headline(report(kid=kid))
+def test_whether_images_can_be_told_apart_follows_the_interval_and_the_floor(kid, mood, words):
+    verdict = told_apart(report(kid=kid))
     assert verdict.mood == mood
     assert words in verdict.text
 
@@ -135,3 +159,27 @@ def test_generated_images_too_close_to_real_ones_are_bad_news():
     (copies,) = (f for f in findings(report()) if f.text.startswith("Copies"))
     assert copies.mood == "bad"
     assert "20.0%" in copies.text
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "mood", "words"),
+    [
+        (["agrees"] * 7 + ["differs"], "bad", "Do not rely on it"),
+        (["agrees"] * 6 + ["open"] * 2, "good", "6 of 8 measures within their margins"),
+        (["agrees"] * 5 + ["open"] * 3, "open", "5 of 8 measures agree"),
+        ([], "open", "0 of 0"),
+    ],
+)
+def test_one_measure_that_differs_spoils_the_verdict_and_three_quarters_must_agree(verdicts, mood, words):
+    verdict = headline(report(verdicts=verdicts))
+    assert verdict.mood == mood
+    assert words in verdict.text
+
+
+def test_the_verdict_names_what_differs_with_both_means():
+    assert "area fraction 1.1 µm against 1 µm" in headline(report(verdicts=["differs"])).text
+
+
+def test_every_measure_has_a_row_with_its_interval(page):
+    assert page.count("<small>-0.1 to 0.4</small>") == 3
+    assert "differs</td>" in page

@@ -70,7 +70,7 @@ def test_a_run_with_the_projected_discriminator_resumes_bit_for_bit(tiny_dataset
         if state.images_seen == 24:
             raise StopError
 
-    settings = {"discriminator": "projected", "r1_gamma": 0, "kimg": 0.048}
+    settings = {"discriminator": "projected", "r1_gamma": 0, "kimg": 0.032}
     with pytest.raises(StopError):
         train(tiny_dataset, tmp_path / "run", on_step=crash, **settings)
     train(tiny_dataset, tmp_path / "run", **settings)
@@ -304,6 +304,12 @@ def test_a_lower_fid_bought_with_half_the_recall_is_not_better():
     assert tick.is_better({"fid": 9.0, "recall": 0.3}, best)
     assert not tick.is_better({"fid": 5.0, "recall": 0.1}, best)
     assert not tick.is_better({"fid": 11.0, "recall": 0.9}, best)
+
+
+def test_a_lower_fid_bought_with_wrong_metallography_is_not_better():
+    best = {"fid": 10.0, "recall": 0.4, "descriptor_error": 0.1}
+    assert tick.is_better({"fid": 9.0, "recall": 0.4, "descriptor_error": 0.2}, best)
+    assert not tick.is_better({"fid": 9.0, "recall": 0.4, "descriptor_error": 0.3}, best)
 
 
 def test_the_start_of_a_run_follows_from_its_seed():

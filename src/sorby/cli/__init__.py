@@ -13,6 +13,7 @@ from sorby.cli.doctor import doctor
 from sorby.cli.evaluate import evaluate
 from sorby.cli.generate import generate
 from sorby.cli.inspect import inspect
+from sorby.cli.measure import measure
 from sorby.cli.prepare import prepare
 from sorby.cli.train import train
 from sorby.errors import SorbyError
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (demo, prepare, inspect, train, generate, evaluate, doctor):
+for verb in (demo, prepare, inspect, train, generate, measure, evaluate, doctor):
     app.command()(verb)
 
 

@@ -119,7 +119,11 @@ class Printer:
         """Print what the log holds of this tick, and keep the newest numbers beside the bar."""
         live = [f"{line['img_s']:.1f} img/s", *_numbers(line, ("r_t", "p", "loss_G", "loss_D", "r1"), ".3f")]
         self.bar.update(self.task, live="  ".join(live))
-        parts = [f"kimg {line['kimg']:.1f}", *live, *_numbers(line, ("fid", "kid", "precision", "recall"), ".4g")]
+        parts = [
+            f"kimg {line['kimg']:.1f}",
+            *live,
+            *_numbers(line, ("fid", "kid", "precision", "recall", "descriptor_error"), ".4g"),
+        ]
         self.bar.console.print("  ".join(parts), highlight=False, soft_wrap=True)
 
     def warn(self, message: str) -> None:

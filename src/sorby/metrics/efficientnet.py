@@ -102,20 +102,20 @@ class Stages(nn.Module):
 
     CHANNELS = (24, 40, 112, 320)
     LAST_BLOCKS = (2, 4, 10, 15)  # the last block at each size
-    STDS = (8.6, 7.2, 5.1, 2.4)  # of the maps of steel micrographs of 128 px
+    STDS = (8.6, 7.2, 5.1, 2.4)  # on steel micrographs enlarged to 128 px
 
     def __init__(self, folded: EfficientNetLite0) -> None:
         super().__init__()
         self.stem, self.blocks = folded._conv_stem, folded._blocks
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _ _ _"]]:
-        """Maps of 24, 40, 112 and 320 channels, of any sign and about unit variance."""
+        """Maps of 24, 40, 112 and 320 channels, of any sign and about the standard deviations `STDS`."""
         x = _relu6(self.stem((images * 127.5 + 0.5) / 128))  # grey values are 127.5 (image + 1); the network takes 127
-        maps = []
+        maps: list[Tensor] = []
         for number, block in enumerate(self.blocks):
             x = block(x)
             if number in self.LAST_BLOCKS:
-                maps.append(x / self.STDS[len(maps)])
+                maps.append(x)
         return maps
 
 

@@ -4,6 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sorby.errors import ConfigError
 from sorby.metrics.score import Against, Score
+from sorby.microstructure.compare import Verdict
 
 
 class Check(BaseModel):
@@ -19,6 +20,34 @@ class Check(BaseModel):
     against: Against
     num_real: int
     num_generated: int
+
+
+class Descriptor(BaseModel):
+    """One number of metallography, generated beside real."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    unit: str
+    """Empty where there is none; px where the pixel size is unknown."""
+    real_mean: float
+    generated_mean: float
+    real_sd: float
+    generated_sd: float
+    deviation: float | None
+    """Of the mean, as a share of the real one."""
+    shift: tuple[float, float, float]
+    """Difference of the means in real standard deviations, and its 90 % interval."""
+    spread: tuple[float, float, float]
+    """Ratio of the standard deviations, and its 90 % interval."""
+    verdict: Verdict
+    between_real: float | None
+    """The shift between real images of different micrographs; None where there are too few."""
+    num_real: int
+    num_generated: int
+    num_parents: int
+    """Real micrographs, all that there are: means gain nothing from copies."""
 
 
 class Pair(BaseModel):
@@ -65,6 +94,7 @@ class Report(BaseModel):
     """Micrographs that the real images of each side come from."""
     scores: tuple[Score, ...]
     checks: tuple[Check, ...]
+    descriptors: tuple[Descriptor, ...]
     likeness: Likeness
     notes: tuple[str, ...]
     hashes: dict[str, str]

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sorby.metrics.record import Report
 from sorby.metrics.structure import grey_histogram, radial_power
+from sorby.microstructure.compare import MARGIN_MEAN, MARGIN_SPREAD
+from sorby.microstructure.describe import QUANTITIES
 from sorby.report import plots
-from sorby.report.reading import NOT_SAID, REAL_NAMES, elsewhere, findings, headline
+from sorby.report.reading import NOT_SAID, REAL_NAMES, VERDICTS, elsewhere, findings, headline
+
+Values = Float[np.ndarray, " _"]
 
 GRID_IMAGES = 24
 GRID_PX = 1600  # width of a page's two grids together, about
@@ -34,6 +38,9 @@ class Pictures:
     real: UInt8[np.ndarray, "_ d h w"]
     pairs: Sequence[tuple[UInt8[np.ndarray, "_ h w"], UInt8[np.ndarray, "_ h w"]]]
     """Generated, real."""
+    generated_descriptors: Float[np.ndarray, "_ q"]
+    """A row an image, a column each of `QUANTITIES`; NaN where an image has none."""
+    real_descriptors: Float[np.ndarray, "_ q"]
 
 
 def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any]]) -> str:
@@ -57,6 +64,12 @@ def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any
         generated_grid=plots.grid(pictures.generated[: rows * columns], columns=columns),
         real_grid=plots.grid(pictures.real[: rows * columns], columns=columns),
         pairs=[(plots.grid(a[None], columns=1), plots.grid(b[None], columns=1)) for a, b in pictures.pairs],
+        distributions=plots.distributions(report.descriptors, *_columns(report, pictures)),
+        quantiles=plots.quantiles(report.descriptors, *_columns(report, pictures)),
+        mean_deviation=mean_deviation(report),
+        verdicts=VERDICTS,
+        margin_mean=MARGIN_MEAN,
+        margin_spread=MARGIN_SPREAD,
         histogram=plots.histograms(grey_histogram(pictures.real), grey_histogram(pictures.generated)),
         spectrum=plots.spectra(
             radial_power(pictures.real),
@@ -66,6 +79,20 @@ def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any
         ),
         curves=plots.curves(log),
     )
+
+
+def mean_deviation(report: Report) -> float:
+    """Mean over the descriptors of the deviation of the mean, as a share (paper B, figure 3d); 0 without any."""
+    deviations = [d.deviation for d in report.descriptors if d.deviation is not None]
+    return float(np.mean(deviations)) if deviations else 0.0
+
+
+def _columns(report: Report, pictures: Pictures) -> tuple[list[Values], list[Values]]:
+    """Values of the descriptors of the report, real and generated, without the images that have none."""
+    places = [[quantity.name for quantity in QUANTITIES].index(d.name) for d in report.descriptors]
+    tables = (pictures.real_descriptors, pictures.generated_descriptors)
+    real, generated = ([table[:, i][~np.isnan(table[:, i])] for i in places] for table in tables)
+    return real, generated
 
 
 def number(value: float) -> str:

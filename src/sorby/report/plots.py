@@ -12,6 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from PIL import Image
+from scipy.stats import gaussian_kde
+
+from sorby.metrics.record import Descriptor
+
+Values = Float[np.ndarray, " _"]
 
 REAL, GENERATED, QUIET = "#2f6690", "#d1603d", "#8a8f98"
 STYLE: dict[Any, Any] = {
@@ -32,6 +37,7 @@ GAP_PX = 2
 PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("FID, quick", ("fid",)),
     ("Precision and recall, quick", ("precision", "recall")),
+    ("Descriptor error", ("descriptor_error",)),
     ("Augmentation", ("p", "r_t")),
     ("Losses", ("loss_G", "loss_D", "r1")),
 )
@@ -83,6 +89,56 @@ def spectra(
         axes[0].set(xlabel=f"wavelength in {'µm' if pixel_size_um else 'px'}", ylabel="power")
         axes[0].legend()
         return _svg(figure)
+
+
+def distributions(descriptors: Sequence[Descriptor], real: Sequence[Values], generated: Sequence[Values]) -> str:
+    """The distribution over images of each descriptor, as kernel density estimates (Scott's bandwidth)."""
+    if not descriptors:
+        return ""
+    columns = 4
+    rows = -(-len(descriptors) // columns)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(2.6 * columns, 1.9 * rows), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axis, descriptor, *sides in zip(axes, descriptors, real, generated, strict=False):
+            low, high = np.quantile(np.concatenate(sides), [0.002, 0.998])
+            grid = np.linspace(low, high, 200)
+            for values, colour in zip(sides, (REAL, GENERATED), strict=True):
+                axis.plot(grid, density(values, grid), color=colour, linewidth=1.4)
+                axis.axvline(values.mean(), color=colour, linewidth=0.8, linestyle=":")
+            unit = f", {descriptor.unit}" if descriptor.unit else ""
+            axis.set(yticks=[], title=f"{descriptor.title}{unit}")
+            axis.title.set_fontsize(8)
+            axis.ticklabel_format(scilimits=(-3, 4))
+        for axis in axes[len(descriptors) :]:
+            axis.set_axis_off()
+        return _svg(figure)
+
+
+def quantiles(descriptors: Sequence[Descriptor], real: Sequence[Values], generated: Sequence[Values]) -> str:
+    """Quantiles of the generated images over those of the real ones, in real standard deviations from the real mean."""
+    if not descriptors:
+        return ""
+    shares = np.linspace(0.05, 0.95, 19)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.4, 3.4), layout="constrained")
+        axis = figure.subplots()
+        axis.axline((0, 0), slope=1, color=QUIET, linewidth=0.8)
+        for descriptor, x, y in zip(descriptors, real, generated, strict=True):
+            ends = [(np.quantile(values, shares) - x.mean()) / x.std() for values in (x, y)]
+            marker = {"agrees": "", "differs": "o", "open": ""}[descriptor.verdict]
+            style = "-" if descriptor.verdict != "open" else ":"
+            axis.plot(*ends, style, marker=marker, markersize=2.5, linewidth=1.2, label=descriptor.title)
+        axis.set(xlabel="real, standard deviations", ylabel="generated", xlim=(-2.5, 3), ylim=(-2.5, 3))
+        figure.legend(loc="outside right upper", fontsize=6)
+        return _svg(figure)
+
+
+def density(values: Values, grid: Values) -> Values:
+    """Kernel density estimate; all at one place where the values do not vary."""
+    if len(values) < 2 or np.ptp(values) == 0:
+        return np.zeros_like(grid)
+    return gaussian_kde(values)(grid)
 
 
 def curves(log: Sequence[Mapping[str, Any]]) -> str:

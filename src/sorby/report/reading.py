@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sorby.metrics.record import Check, Report
+from sorby.metrics.record import Check, Descriptor, Report
 from sorby.metrics.score import Score
+from sorby.microstructure.compare import Verdict
 
+VERDICTS: dict[Verdict, str] = {"agrees": "agrees", "open": "not decided", "differs": "differs"}
+ENOUGH_AGREE = 0.75
+"""Share of the descriptors that must agree, with none that differs."""
 Mood = Literal["good", "bad", "open"]
 
 REAL_NAMES = {
@@ -27,8 +31,8 @@ QUESTIONS = {
 """How each score is told, and how its number is written."""
 
 NOT_SAID = (
-    "Nothing here measures metallurgy: phase fraction, grain size, spacing or orientation may be wrong while every "
-    "score is good. Measure them.",
+    "The microstructure was parted into two phases by grey. Where that is not what a metallographer would do, use "
+    "`sorby measure` with the segmentation that fits, on both sides.",
     "The feature networks learned from photographs of everyday things. They see texture, and may miss what a "
     "metallographer sees at once.",
     "Scores of different numbers of images, networks, resize filters or image sizes cannot be compared, and FID and "
@@ -48,7 +52,27 @@ class Sentence:
 
 
 def headline(report: Report) -> Sentence:
-    """The verdict: whether the generated images can be told from real ones, by KID, which is fair to small sets."""
+    """The verdict, by metallography: what differs beyond its margin; or that most agrees; or that it is open."""
+    by = {verdict: [d for d in report.descriptors if d.verdict == verdict] for verdict in VERDICTS}
+    if by["differs"]:
+        worst = sorted(by["differs"], key=lambda d: -abs(d.shift[0]))
+        told = "; ".join(_difference(d) for d in worst[:3])
+        more = "" if len(worst) <= 3 else f"; and {len(worst) - 3} more"
+        return Sentence("bad", f"Do not rely on it: the generated microstructure is not the real one. {told}{more}.")
+    num = len(report.descriptors)
+    if num and len(by["agrees"]) >= ENOUGH_AGREE * num:
+        text = f"The microstructure agrees: {len(by['agrees'])} of {num} measures within their margins, none outside."
+        return Sentence("good", text)
+    return Sentence("open", f"Not decided: {len(by['agrees'])} of {num} measures agree, none is shown to differ.")
+
+
+def _difference(d: Descriptor) -> str:
+    unit = f" {d.unit}" if d.unit else ""
+    return f"{d.title} {d.generated_mean:.3g}{unit} against {d.real_mean:.3g}{unit}"
+
+
+def told_apart(report: Report) -> Sentence:
+    """Whether the generated images can be told from real ones by KID, which is fair to small sets."""
     names = {score.name for score in report.scores}
     score = report.score("KID" if "KID" in names else "precision")
     real, verdict = REAL_NAMES[score.against], score.reached_floor
@@ -70,7 +94,12 @@ def findings(report: Report) -> list[Sentence]:
     """One sentence a question, each with its numbers."""
     names = {score.name for score in report.scores}
     scores = [_told(report.score(name), *question) for name, question in QUESTIONS.items() if name in names]
-    return [*scores, *(_check(c) for c in report.checks if c.against == report.against[0]), _copies(report)]
+    return [
+        told_apart(report),
+        *scores,
+        *(_check(c) for c in report.checks if c.against == report.against[0]),
+        _copies(report),
+    ]
 
 
 def _told(score: Score, question: str, form: str) -> Sentence:

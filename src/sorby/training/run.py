@@ -120,10 +120,20 @@ def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:
 
 
 def quick_scorer(images: UInt8[np.ndarray, "n c h w"], config: TrainConfig, *, device: torch.device | str) -> Scorer:
-    """Scores of generated pictures against the training images on the fast feature network."""
+    """Scores of generated pictures against the training images: on the fast feature network, and by metallography."""
+    from sorby.measure import descriptor_table
     from sorby.metrics.quick import QuickScores
+    from sorby.microstructure.compare import descriptor_error
 
-    return QuickScores(images, seed=config.seed, device=str(device))
+    scores = QuickScores(images, seed=config.seed, device=str(device))
+    chosen = np.random.default_rng(config.seed).permutation(len(images))[: config.score_images]
+    real = descriptor_table([images[np.sort(chosen)]], workers=1)
+
+    def score(generated: UInt8[np.ndarray, "m c h w"]) -> dict[str, float]:
+        error = descriptor_error(real, descriptor_table([generated], workers=1))
+        return {**scores(generated), "descriptor_error": error}
+
+    return score
 
 
 def _scorer_or_none(

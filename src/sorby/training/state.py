@@ -77,7 +77,7 @@ def discriminator(config: TrainConfig) -> Discriminator | ProjectedDiscriminator
         return Discriminator(config.network)
     folded = load_network("efficientnet-lite0").module
     assert isinstance(folded, EfficientNetLite0)
-    return ProjectedDiscriminator(config.network, Stages(folded), Stages.CHANNELS)
+    return ProjectedDiscriminator(config.network, Stages(folded), channels=Stages.CHANNELS, stds=Stages.STDS)
 
 
 def tensors_of(state: State) -> dict[str, Tensor]:

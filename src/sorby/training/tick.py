@@ -159,10 +159,18 @@ class Ticker:
 
 
 def is_better(scores: dict[str, float], best: dict[str, float]) -> bool:
-    """Lower FID, unless it was bought with half the variety: a recall below half of the best generator's."""
+    """Lower FID times (1 + descriptor error), unless it was bought with half the variety.
+
+    That is a recall below half of the best generator's. A descriptor error of half a standard deviation so weighs as
+    much as a FID half as high again.
+    """
     if not best:
         return True
-    return scores["fid"] < best["fid"] and scores["recall"] >= best["recall"] / 2
+    return _rank(scores) < _rank(best) and scores["recall"] >= best["recall"] / 2
+
+
+def _rank(scores: dict[str, float]) -> float:
+    return scores["fid"] * (1 + scores.get("descriptor_error", 0.0))
 
 
 def diversity(images: UInt8[np.ndarray, "n c h w"]) -> float:

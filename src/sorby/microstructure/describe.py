@@ -1,0 +1,206 @@
+"""One image to a dozen numbers of metallography: which phase, how much, how fine, how many, what shape."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import ndimage
+
+from sorby.errors import DataError
+from sorby.microstructure.correlate import anisotropy, crossings, radial, two_point
+from sorby.microstructure.fraction import area_fraction
+from sorby.microstructure.particles import Edges, Particle, density_per_px2, labelled, particles
+from sorby.microstructure.segment import Band, Grey, cleaned, local_mask, otsu, phases_of, separate
+from sorby.microstructure.topology import betti
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """How an image is parted into a phase and its ground: alike for real and generated images, or it means nothing."""
+
+    phases: int = 2
+    """Phases told apart by their grey, 2 to 4."""
+    phase: int = -1
+    """The phase measured, counted from the darkest, 0; or from the brightest, -1."""
+    thresholds: tuple[int, ...] = ()
+    """Fixed thresholds, one fewer than phases; without, Otsu's of each image."""
+    window_px: int | None = None
+    """A local threshold instead: brighter than the mean of a window of so many px, an odd number (phase 0: darker)."""
+    smooth_px: float = 1.0
+    """Standard deviation of the Gaussian that takes the noise off before the threshold; 0 for none."""
+    min_area_px2: int = 5
+    """Smaller specks, bright or dark, are noise."""
+    separate_px: int | None = None
+    """Cut touching particles whose middles are further apart than this; none to leave them whole."""
+    edges: Edges = "correct"
+    """What becomes of particles that the edge of the image cuts, see `particles`."""
+    step: int = 5
+    """Grey levels by which the threshold is moved for the band of the area fraction."""
+
+    def __post_init__(self) -> None:
+        if self.thresholds and len(self.thresholds) != self.phases - 1:
+            raise DataError(
+                f"{len(self.thresholds)} thresholds came for {self.phases} phases: expected {self.phases - 1}."
+            )
+        if not -self.phases <= self.phase < self.phases:
+            raise DataError(f"phase is {self.phase}: expected 0 (the darkest) to {self.phases - 1}, or -1 (brightest).")
+
+
+BY_OTSU = Segmentation()
+"""The brightest of two phases, by Otsu's threshold of each image."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a number of `Descriptors` is."""
+
+    name: str
+    title: str
+    power: int
+    """Of length: 1 for a length, -2 for a number per area, 0 where the pixel size does not matter."""
+
+
+QUANTITIES = (
+    Quantity("area_fraction", "area fraction", 0),
+    Quantity("mean_chord", "mean chord in the phase", 1),
+    Quantity("mean_free_path", "mean free path between", 1),
+    Quantity("correlation_length", "correlation length", 1),
+    Quantity("axis_ratio", "axis ratio of the intercepts", 0),
+    Quantity("particle_density", "particles per area", -2),
+    Quantity("mean_diameter", "mean equivalent diameter", 1),
+    Quantity("mean_aspect_ratio", "mean aspect ratio", 0),
+    Quantity("mean_circularity", "mean circularity", 0),
+    Quantity("hole_density", "enclosed islands of ground per area", -2),
+    Quantity("contrast", "standard deviation of the grey levels", 0),
+)
+"""Every number of `Descriptors`, in its order."""
+
+
+@dataclass(frozen=True)
+class Descriptors:
+    """The numbers of one image, in pixels; None where there is nothing to measure."""
+
+    area_fraction: float | None = None
+    """Share of the pixels in the phase."""
+    mean_chord: float | None = None
+    """Mean length of straight lines inside the phase, 2 V / P_L over eight directions (Underwood 1970)."""
+    mean_free_path: float | None = None
+    """Mean length of straight lines between, 2 (1 - V) / P_L."""
+    correlation_length: float | None = None
+    """Distance at which the autocovariance S2 - V**2 has fallen to 1/e of V (1 - V)."""
+    axis_ratio: float | None = None
+    """Short over long axis of the ellipse of mean intercepts: 1 is isotropic."""
+    particle_density: float | None = None
+    """Particles per pixel, corrected for those that the edge cuts."""
+    mean_diameter: float | None = None
+    """Mean equivalent diameter of the particles, by number."""
+    mean_aspect_ratio: float | None = None
+    mean_circularity: float | None = None
+    hole_density: float | None = None
+    """Islands of ground enclosed by the phase, per pixel."""
+    contrast: float | None = None
+    """Grey levels."""
+
+
+assert tuple(field.name for field in fields(Descriptors)) == tuple(quantity.name for quantity in QUANTITIES)
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """One image measured."""
+
+    values: Descriptors
+    thresholds: tuple[int, ...]
+    """Empty where there were none: a local threshold, or a mask that was given."""
+    fraction_band: Band | None
+    """The area fraction with each threshold moved a step down and up; None without a threshold."""
+    particles: tuple[Particle, ...]
+    labels: Int[np.ndarray, "h w"]
+    reason: str
+    """Why there are no values; empty where there are."""
+
+
+def describe(grey: Grey, how: Segmentation = BY_OTSU) -> Described:
+    """Segment an image and measure its phase. An image of one grey has no phases: no values, with the reason."""
+    smooth = smoothed(grey, how.smooth_px) if how.smooth_px else grey
+    contrast = float(grey.std())
+    if how.window_px:
+        bright = local_mask(smooth, window_px=how.window_px)
+        mask = bright if how.phase % how.phases else ~bright
+        return _measured(mask, how, contrast=contrast, thresholds=(), band=None)
+    try:
+        thresholds = how.thresholds or otsu(smooth, phases=how.phases)
+    except DataError as error:
+        nothing = np.zeros(grey.shape, np.int64)
+        return Described(Descriptors(contrast=contrast), (), None, (), nothing, reason=str(error))
+    shares = [area_fraction(phase_mask(smooth, thresholds, how, shift=s)) for s in (0, -how.step, how.step)]
+    band = Band(low=min(shares), value=shares[0], high=max(shares), step=how.step)
+    return _measured(phase_mask(smooth, thresholds, how), how, contrast=contrast, thresholds=thresholds, band=band)
+
+
+def smoothed(grey: Grey, sigma_px: float) -> Grey:
+    """Gaussian filter, rounded once at the end, so that it treats both axes alike."""
+    return np.rint(ndimage.gaussian_filter(grey, sigma_px, output=np.float64)).astype(grey.dtype)
+
+
+def describe_mask(mask: Bool[np.ndarray, "h w"], how: Segmentation = BY_OTSU) -> Described:
+    """Measure a phase that somebody has marked; only the minimum size, the separation and the edge rule apply."""
+    return _measured(mask, how, contrast=None, thresholds=(), band=None)
+
+
+def phase_mask(grey: Grey, thresholds: Sequence[int], how: Segmentation, *, shift: int = 0) -> Bool[np.ndarray, "h w"]:
+    """The phase of `how`, with all thresholds moved by `shift` grey levels, and without specks."""
+    mask = phases_of(grey, [t + shift for t in thresholds]) == how.phase % how.phases
+    return cleaned(mask, min_area_px2=how.min_area_px2)
+
+
+def _measured(
+    mask: Bool[np.ndarray, "h w"],
+    how: Segmentation,
+    *,
+    contrast: float | None,
+    thresholds: tuple[int, ...],
+    band: Band | None,
+) -> Described:
+    labels = separate(mask, min_distance_px=how.separate_px) if how.separate_px else labelled(mask)
+    found = tuple(particles(labels, min_area_px2=how.min_area_px2, edges=how.edges))
+    fraction = area_fraction(mask)
+    if fraction in (0.0, 1.0):
+        values = Descriptors(area_fraction=fraction, contrast=contrast)
+        return Described(values, thresholds, band, found, labels, reason="the image holds one phase only")
+    p_l = float(crossings(mask).mean())
+    weights = np.array([p.weight for p in found])
+    values = Descriptors(
+        area_fraction=fraction,
+        mean_chord=2 * fraction / p_l,
+        mean_free_path=2 * (1 - fraction) / p_l,
+        correlation_length=correlation_length(mask),
+        axis_ratio=anisotropy(mask).axis_ratio,
+        particle_density=density_per_px2(found, shape=mask.shape),
+        mean_diameter=_mean([p.equivalent_diameter_px for p in found], weights),
+        mean_aspect_ratio=_mean([p.aspect_ratio for p in found], weights),
+        mean_circularity=_mean([p.circularity for p in found], weights),
+        hole_density=betti(mask)[1] / mask.size,
+        contrast=contrast,
+    )
+    return Described(values, thresholds, band, found, labels, reason="")
+
+
+def correlation_length(mask: Bool[np.ndarray, "h w"]) -> float | None:
+    """Distance in px at which the autocovariance has fallen to 1/e, linear between pixels; None where it never does.
+
+    The covariance is taken over all pairs in the image, and the distance is at most half of its shorter side.
+    """
+    s2 = radial(two_point(mask), max_px=min(mask.shape) // 2)
+    fallen = (s2 - s2[0] ** 2) / (s2[0] - s2[0] ** 2) - 1 / math.e
+    below = np.flatnonzero(fallen <= 0)
+    if not len(below):
+        return None
+    i = int(below[0])
+    return float(i - 1 + fallen[i - 1] / (fallen[i - 1] - fallen[i]))
+
+
+def _mean(values: Sequence[float], weights: Float[np.ndarray, " n"]) -> float | None:
+    return float(np.average(values, weights=weights)) if len(values) else None

@@ -1,0 +1,150 @@
+import csv
+import math
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from sorby.cli.measure import measure as command
+from sorby.conditions import ConditionSpace
+from sorby.data.dataset import Patch, write_dataset
+from sorby.errors import DataError, SorbyError
+from sorby.measure import Field, as_csv, fields_of, measure, measure_fields
+from sorby.micrograph import write_micrograph
+from sorby.microstructure.describe import Segmentation
+from tests.data.made import texture, with_bar
+from tests.microstructure.test_describe import discs
+
+
+def table(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two micrographs of discs 16 px across, with and without a pixel size, and one of a single grey."""
+    path = tmp_path / "images"
+    path.mkdir()
+    write_micrograph(path / "a.tif", discs(), pixel_size_um=0.5, description={})
+    write_micrograph(path / "b.png", discs(), pixel_size_um=None, description={})
+    write_micrograph(path / "c.png", np.full((64, 64), 9, np.uint8), pixel_size_um=None, description={})
+    return path
+
+
+def test_lengths_are_in_micrometres_where_the_size_is_known_and_empty_with_a_reason_where_not(folder, tmp_path):
+    measure(folder, tmp_path / "table.csv")
+    a, b, c = table(tmp_path / "table.csv")
+    assert float(a["mean_diameter_um"]) == pytest.approx(8, rel=0.05)
+    assert float(a["particle_density_per_mm2"]) == pytest.approx(float(a["particle_density_per_px2"]) * 4e6, rel=1e-4)
+    assert (a["note"], b["mean_diameter_um"], b["mean_diameter_px"]) == ("", "", a["mean_diameter_px"])
+    assert b["note"] == "no pixel size: lengths in px only"
+    assert (c["area_fraction"], c["mean_chord_px"]) == ("", "")
+    assert "grey values" in c["note"]
+
+
+def test_every_particle_has_a_row(folder, tmp_path):
+    summary = measure(folder, tmp_path / "table.csv")
+    rows = table(tmp_path / "table.particles.csv")
+    assert len(rows) == summary.num_particles == 2 * 64
+    assert float(rows[0]["area_um2"]) == pytest.approx(math.pi * 16, rel=0.05)
+    assert rows[-1]["area_um2"] == ""
+
+
+def test_a_stated_pixel_size_stands_in_only_where_the_file_has_none(folder, tmp_path):
+    measure(folder, tmp_path / "table.csv", pixel_size_um=2.0)
+    a, b, _ = table(tmp_path / "table.csv")
+    assert (a["pixel_size_um"], b["pixel_size_um"]) == ("0.5", "2")
+
+
+def test_outlines_are_drawn_on_the_images(folder, tmp_path):
+    measure(folder, tmp_path / "table.csv", overlays=2)
+    pictures = sorted((tmp_path / "table.overlays").iterdir())
+    assert [path.name for path in pictures] == ["000-a.png", "001-b.png"]
+    picture = np.asarray(Image.open(pictures[0]))
+    outlined = (picture == (255, 64, 0)).all(axis=2)
+    circumference = 64 * 2 * math.pi * 16  # drawn at twice the size
+    assert outlined.sum() == pytest.approx(circumference, rel=0.25)
+
+
+def test_an_info_bar_is_cut_off_and_noted(tmp_path):
+    write_micrograph(tmp_path / "a.png", with_bar(texture(0, (300, 400))), pixel_size_um=None, description={})
+    (field,) = fields_of(tmp_path / "a.png", num=1)
+    assert field.grey.shape == (300, 400)
+    assert field.note == "info bar of 40 rows cut off"
+
+
+def test_a_mask_of_the_same_name_is_measured_in_place_of_the_greys(folder, tmp_path):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for name, columns in (("a", 64), ("b", 128), ("c", 16)):
+        shape = (64, 64) if name == "c" else (256, 256)
+        mask = np.zeros(shape, np.uint8)
+        mask[:, :columns] = 1
+        write_micrograph(masks / f"{name}.png", mask, pixel_size_um=None, description={})
+    measure(folder, tmp_path / "table.csv", masks=masks)
+    assert [row["area_fraction"] for row in table(tmp_path / "table.csv")] == ["0.25", "0.5", "0.25"]
+    (masks / "b.png").unlink()
+    with pytest.raises(DataError, match=r"b\.png has no mask"):
+        measure(folder, tmp_path / "table.csv", masks=masks)
+
+
+def test_patches_of_one_micrograph_make_one_value(tmp_path):
+    """Ten patches of each of three micrographs: the interval is that of three values, t = 4.303."""
+    fractions = np.array([0.2, 0.4, 0.6])
+    images = [np.where(np.arange(64) < 64 * fractions[i // 10], 200, 50).astype(np.uint8) for i in range(30)]
+    patches = [Patch(file=f"{i:02d}.png", parent=f"p{i // 10}", pixel_size_um=0.1) for i in range(30)]
+    pictures = [np.tile(image, (64, 1)) for image in images]
+    path = tmp_path / "d.zip"
+    write_dataset(path, zip(patches, pictures, strict=True), space=ConditionSpace(), recipe={})
+    summary = measure(path, tmp_path / "table.csv", how=Segmentation(smooth_px=0))
+    fraction = summary.estimates["area_fraction"]
+    values = np.floor(64 * fractions) / 64 + np.array([1, 1, 1]) / 64 * (64 * fractions % 1 > 0)
+    assert (fraction.num, summary.num_fields) == (3, 30)
+    assert fraction.value == pytest.approx(values.mean())
+    assert fraction.high - fraction.value == pytest.approx(4.303 * values.std(ddof=1) / math.sqrt(3), rel=1e-3)
+
+
+def test_many_processes_give_what_one_gives():
+    rng = np.random.default_rng(0)
+    fields = [Field(str(i), str(i), rng.integers(0, 256, (32, 32)).astype(np.uint8), None) for i in range(70)]
+    one, two = (list(measure_fields(fields, Segmentation(), workers=n)) for n in (1, 2))
+    assert [m.described.values for m in one] == [m.described.values for m in two]
+    assert [m.field.name for m in two] == [str(i) for i in range(70)]
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(DataError):
+        measure(tmp_path, tmp_path / "table.csv")
+    assert not (tmp_path / "table.csv").exists()
+
+
+def test_a_table_of_no_rows_is_empty():
+    assert as_csv([]) == ""
+
+
+def test_the_command_prints_means_with_intervals_and_says_where_to_look(folder, tmp_path):
+    app = typer.Typer()
+    app.command()(command)
+    out = tmp_path / "table.csv"
+    result = CliRunner().invoke(app, [str(folder), "--out", str(out), "--pixel-size-um", "0.5", "--overlays", "1"])
+    assert result.exit_code == 0, result.output
+    assert "area_fraction" in result.output
+    assert "3 images of 3 micrographs" in " ".join(result.output.split())
+    assert out.is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--edges", "cut"], "--edges"), (["--phase", "5"], "phase is 5"), (["--local", "10"], "expected an odd number")],
+)
+def test_options_that_cannot_be_are_refused_in_one_line(folder, tmp_path, options, said):
+    app = typer.Typer()
+    app.command()(command)
+    result = CliRunner().invoke(app, [str(folder), "--out", str(tmp_path / "table.csv"), *options])
+    assert isinstance(result.exception, SorbyError)
+    assert said in str(result.exception)
+    assert "\n" not in str(result.exception)
+    assert not (tmp_path / "table.csv").exists()
