@@ -206,3 +206,14 @@ def test_the_command_prints_scores_with_all_they_hang_on_and_where_the_report_is
     assert "real against real" in result.stdout
     assert str(tmp_path / "out" / "report.html") in result.stdout
     assert json.loads((tmp_path / "out" / "scores.json").read_text())["seed"] == 0
+
+
+def test_the_microstructure_of_equal_images_agrees_and_of_coarser_ones_differs(alike, unlike, real, tmp_path):
+    """Blocks of 8 px in place of 3 px: longer chords, fewer particles."""
+    good, bad = (evaluate(path, real, tmp_path / "out", networks=FAST) for path in (alike, unlike))
+    verdicts = {d.name: d.verdict for d in bad.descriptors}
+    assert "differs" not in {d.verdict for d in good.descriptors}
+    assert verdicts["mean_chord"] == verdicts["correlation_length"] == "differs"
+    (chord,) = (d for d in bad.descriptors if d.name == "mean_chord")
+    assert chord.unit == "px"  # the folder has no pixel size
+    assert chord.generated_mean > 1.8 * chord.real_mean

@@ -25,7 +25,7 @@ from sorby.metrics.score import Against, Score
 from sorby.metrics.sets import ImageSet, conditions_of, open_real, open_set
 from sorby.metrics.structure import grey_histogram, histogram_distance, radial_power, spectrum_distance
 from sorby.microstructure.compare import Agreement, agreement
-from sorby.microstructure.describe import QUANTITIES, Quantity
+from sorby.microstructure.describe import QUANTITIES, Quantity, comparable
 from sorby.report.html import Pictures, render
 from sorby.training.tick import read_log
 
@@ -275,14 +275,17 @@ def _descriptors(
 ) -> list[Descriptor]:
     """Each descriptor compared; lengths are left out where the pixel sizes are known to differ."""
     one, other = (images.parents for images in comparison.floor)
-    real, parents = described.real, np.concatenate([one, other + one.max() + 1])
+    parents = np.concatenate([one, other + one.max() + 1])
+    generated, real, of_one, of_other = (
+        comparable(table) for table in (described.generated, described.real, described.one, described.other)
+    )
     rng = np.random.default_rng(seed)
     found = []
     for column, quantity in enumerate(QUANTITIES):
         if quantity.power and not same_scale(fakes.pixel_size_um, comparison.real.pixel_size_um):
             continue
-        between = agreement(described.one[:, column], one, described.other[:, column], other, rng=rng)
-        result = agreement(real[:, column], parents, described.generated[:, column], fakes.parents, rng=rng)
+        between = agreement(of_one[:, column], one, of_other[:, column], other, rng=rng)
+        result = agreement(real[:, column], parents, generated[:, column], fakes.parents, rng=rng)
         if result is not None:
             found.append(_descriptor(quantity, result, between, unit=unit_of(quantity, pixel_size_um)[1]))
     return found
@@ -290,15 +293,14 @@ def _descriptors(
 
 def _descriptor(quantity: Quantity, result: Agreement, between: Agreement | None, *, unit: str) -> Descriptor:
     shift, spread = result.shift, result.spread
+    means = (result.real_mean, result.generated_mean)
+    real_mean, generated_mean = map(math.exp, means) if quantity.is_length else means
     return Descriptor(
         name=quantity.name,
         title=quantity.title,
         unit=unit,
-        real_mean=result.real_mean,
-        generated_mean=result.generated_mean,
-        real_sd=result.real_sd,
-        generated_sd=result.generated_sd,
-        deviation=result.deviation,
+        real_mean=real_mean,
+        generated_mean=generated_mean,
         shift=(shift.value, shift.low, shift.high),
         spread=(math.exp(spread.value), math.exp(spread.low), math.exp(spread.high)),
         verdict=result.verdict,

@@ -130,4 +130,4 @@ def test_a_segmentation_that_cannot_be_is_refused(changes, said):
 
 
 def test_the_default_is_the_brighter_phase_by_otsu():
-    assert BY_OTSU == Segmentation(phases=2, phase=-1, thresholds=(), window_px=None)
+    assert Segmentation(phases=2, phase=-1, thresholds=(), window_px=None) == BY_OTSU

@@ -32,11 +32,8 @@ class Descriptor(BaseModel):
     unit: str
     """Empty where there is none; px where the pixel size is unknown."""
     real_mean: float
+    """Over images; of lengths the geometric mean, and what follows is of their logarithms."""
     generated_mean: float
-    real_sd: float
-    generated_sd: float
-    deviation: float | None
-    """Of the mean, as a share of the real one."""
     shift: tuple[float, float, float]
     """Difference of the means in real standard deviations, and its 90 % interval."""
     spread: tuple[float, float, float]
@@ -48,6 +45,11 @@ class Descriptor(BaseModel):
     num_generated: int
     num_parents: int
     """Real micrographs, all that there are: means gain nothing from copies."""
+
+    @property
+    def deviation(self) -> float | None:
+        """Deviation of the mean as a share of the real one (paper B, figure 3d); None for a real mean of 0."""
+        return abs(self.generated_mean / self.real_mean - 1) if self.real_mean else None
 
 
 class Pair(BaseModel):

@@ -7,6 +7,7 @@ micrographs with replacement (bootstrap by cluster, Davison & Hinkley 1997, sect
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,9 @@ INTERVAL = 0.90
 TINY = 1e-6
 LEAST = 6
 """Parents on a side, for an interval."""
+
+ENOUGH_AGREE = 0.75
+"""Share of the descriptors that must agree, with none that differs, for the microstructure to agree."""
 
 Verdict = Literal["agrees", "differs", "open"]
 Number = float | np.ndarray
@@ -51,8 +55,6 @@ class Agreement:
 
     real_mean: float
     generated_mean: float
-    real_sd: float
-    generated_sd: float
     shift: Interval
     """Difference of the means in standard deviations of the real images."""
     spread: Interval
@@ -63,11 +65,6 @@ class Agreement:
     """Micrographs that the real values come from."""
 
     @property
-    def deviation(self) -> float | None:
-        """Deviation of the mean as a share of the real mean (paper B, figure 3d); None for a real mean of 0."""
-        return abs(self.generated_mean - self.real_mean) / abs(self.real_mean) if self.real_mean else None
-
-    @property
     def verdict(self) -> Verdict:
         """Agrees with both intervals inside their margins, differs with one of them wholly outside, else is open."""
         if self.shift.outside(MARGIN_MEAN) or self.spread.outside(math.log(MARGIN_SPREAD)):
@@ -75,6 +72,17 @@ class Agreement:
         if self.shift.inside(MARGIN_MEAN) and self.spread.inside(math.log(MARGIN_SPREAD)):
             return "agrees"
         return "open"
+
+
+def overall(verdicts: Sequence[Verdict]) -> Verdict:
+    """Differs with one descriptor that does; agrees with three quarters that do; else open.
+
+    >>> overall(["agrees", "agrees", "agrees", "open"]), overall(["agrees", "differs"]), overall([])
+    ('agrees', 'differs', 'open')
+    """
+    if "differs" in verdicts:
+        return "differs"
+    return "agrees" if verdicts and verdicts.count("agrees") >= ENOUGH_AGREE * len(verdicts) else "open"
 
 
 def agreement(
@@ -103,8 +111,6 @@ def agreement(
     return Agreement(
         real_mean=float(real.mean()),
         generated_mean=float(generated.mean()),
-        real_sd=float(real.std()),
-        generated_sd=float(generated.std()),
         shift=Interval(shift, *shifts),
         spread=Interval(spread, *spreads),
         num_real=len(real),

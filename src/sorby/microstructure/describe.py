@@ -61,6 +61,11 @@ class Quantity:
     power: int
     """Of length: 1 for a length, -2 for a number per area, 0 where the pixel size does not matter."""
 
+    @property
+    def is_length(self) -> bool:
+        """Lengths spread over decades and are compared as logarithms, their means are geometric."""
+        return self.power == 1
+
 
 QUANTITIES = (
     Quantity("area_fraction", "area fraction", 0),
@@ -76,6 +81,12 @@ QUANTITIES = (
     Quantity("contrast", "standard deviation of the grey levels", 0),
 )
 """Every number of `Descriptors`, in its order."""
+
+
+def comparable(table: Float[np.ndarray, "n q"]) -> Float[np.ndarray, "n q"]:
+    """Descriptors, a column each of `QUANTITIES`, with the lengths as their natural logarithms."""
+    lengths = np.array([quantity.is_length for quantity in QUANTITIES])
+    return np.where(lengths, np.log(np.where(lengths, table, 1.0)), table)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ features, at four scales, are mixed by random projections that are never trained
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -18,11 +17,8 @@ from sorby.config import NetworkConfig
 from sorby.models.layers import normalise
 from sorby.models.stylegan2 import Mapping
 
-WIDTHS = (32, 64, 128, 320)
-"""Channels of each scale after the projections and in its head: no fewer than it has features, so that none is lost."""
-GAIN = 0.5
-"""Standard deviation of what the heads are given. Spectral normalisation bounds their slope, so this says how sure they
-can be: at 1 they were too sure for the generator to follow."""
+WIDTH = 64
+"""Channels after the projections and inside the heads."""
 MIN_VIEW_PX = 128
 """Smaller pictures are enlarged to this before the frozen network sees them: it was trained on larger things."""
 
@@ -40,13 +36,11 @@ class ProjectedDiscriminator(nn.Module):
         super().__init__()
         self.view_px = max(config.size, MIN_VIEW_PX)
         self.features = frozen(features, saved=False)
-        self.stds = tuple(stds)
-        self.projections = nn.ModuleList(_projection(c, w, kernel=1) for c, w in zip(channels, WIDTHS, strict=True))
-        self.mixers = nn.ModuleList(_projection(fine + coarse, fine, kernel=3) for fine, coarse in pairwise(WIDTHS))
+        self.projections = nn.ModuleList(_projection(c, kernel=1) for c in channels)
+        self.stds = _mixed(stds)
+        self.mixers = nn.ModuleList(_projection(WIDTH, kernel=3) for _ in channels[1:])
         outputs = config.w_dim if config.condition_dim else 1
-        self.heads = nn.ModuleList(
-            _head(w, self.view_px // 2**i, outputs=outputs) for i, w in enumerate(WIDTHS, start=2)
-        )
+        self.heads = nn.ModuleList(_head(self.view_px // 2**i, outputs=outputs) for i in (2, 3, 4, 5))
         self.mapping = (
             Mapping(z_dim=0, condition_dim=config.condition_dim, w_dim=config.w_dim, num_layers=config.mapping_layers)
             if config.condition_dim
@@ -73,15 +67,13 @@ class ProjectedDiscriminator(nn.Module):
         return images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
     def projected(self, features: list[Float[Tensor, "n _ _ _"]]) -> list[Float[Tensor, "n _ _ _"]]:
-        """Features mixed across channels, then from coarse to fine across scales (section 3.2), to deviation `GAIN`."""
-        *finer, coarsest = (
-            project(x / std) for project, x, std in zip(self.projections, features, self.stds, strict=True)
-        )
+        """Features, mixed across channels, then from coarse to fine across scales (section 3.2); of unit variance."""
+        *finer, coarsest = (project(x) for project, x in zip(self.projections, features, strict=True))
         maps = [coarsest]
         for mix, x in zip(reversed(self.mixers), reversed(finer), strict=True):
             above = F.interpolate(maps[0], x.shape[2:], mode="bilinear", align_corners=False)
-            maps.insert(0, mix(torch.cat([x, above], 1)))
-        return [x * GAIN for x in maps]
+            maps.insert(0, mix(x + above) / 2)
+        return [x / std for x, std in zip(maps, self.stds, strict=True)]
 
 
 def frozen(module: nn.Module, *, saved: bool) -> nn.Module:
@@ -93,18 +85,26 @@ def frozen(module: nn.Module, *, saved: bool) -> nn.Module:
     return module
 
 
-def _projection(inputs: int, outputs: int, *, kernel: int) -> nn.Module:
+def _projection(inputs: int, *, kernel: int) -> nn.Module:
     """A random convolution that keeps the variance; saved, since what the heads learn hangs on it."""
-    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
+    conv = nn.Conv2d(inputs, WIDTH, kernel, padding=kernel // 2, bias=False)
     nn.init.normal_(conv.weight, std=1 / math.sqrt(inputs * kernel**2))
     return frozen(conv, saved=True)
 
 
-def _head(width: int, side: int, *, outputs: int) -> nn.Sequential:
+def _mixed(stds: Sequence[float]) -> list[float]:
+    """Standard deviations after each scale was averaged with the mixed one above, as if the two were uncorrelated."""
+    mixed = [stds[-1]]
+    for std in reversed(stds[:-1]):
+        mixed.insert(0, math.hypot(std, mixed[0]) / 2)
+    return mixed
+
+
+def _head(side: int, *, outputs: int) -> nn.Sequential:
     """Halve the side down to 4 px, then `outputs` numbers an image; spectrally normalised (Miyato et al. 2018)."""
     layers: list[nn.Module] = []
     while side > 4:
-        layers += [spectral_norm(nn.Conv2d(width, width, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
+        layers += [spectral_norm(nn.Conv2d(WIDTH, WIDTH, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
         side //= 2
-    layers += [spectral_norm(nn.Conv2d(width, width, 3, padding=1)), nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers, spectral_norm(nn.Conv2d(width, outputs, side)))
+    layers += [spectral_norm(nn.Conv2d(WIDTH, WIDTH, 3, padding=1)), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, spectral_norm(nn.Conv2d(WIDTH, outputs, side)))

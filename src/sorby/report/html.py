@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sorby.metrics.record import Report
 from sorby.metrics.structure import grey_histogram, radial_power
 from sorby.microstructure.compare import MARGIN_MEAN, MARGIN_SPREAD
-from sorby.microstructure.describe import QUANTITIES
+from sorby.microstructure.describe import QUANTITIES, comparable
 from sorby.report import plots
 from sorby.report.reading import NOT_SAID, REAL_NAMES, VERDICTS, elsewhere, findings, headline
 
@@ -48,6 +48,7 @@ def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any
     width, height = report.size_px
     columns = max(2, min(6, GRID_PX // 2 // width))
     rows = max(2, min(GRID_IMAGES // columns, GRID_PX // 2 // height))
+    tables = (pictures.real_descriptors, pictures.generated_descriptors)
     environment = Environment(
         loader=PackageLoader("sorby.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -64,8 +65,8 @@ def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any
         generated_grid=plots.grid(pictures.generated[: rows * columns], columns=columns),
         real_grid=plots.grid(pictures.real[: rows * columns], columns=columns),
         pairs=[(plots.grid(a[None], columns=1), plots.grid(b[None], columns=1)) for a, b in pictures.pairs],
-        distributions=plots.distributions(report.descriptors, *_columns(report, pictures)),
-        quantiles=plots.quantiles(report.descriptors, *_columns(report, pictures)),
+        distributions=plots.distributions(report.descriptors, *(_columns(report, table) for table in tables)),
+        quantiles=plots.quantiles(report.descriptors, *(_columns(report, comparable(table)) for table in tables)),
         mean_deviation=mean_deviation(report),
         verdicts=VERDICTS,
         margin_mean=MARGIN_MEAN,
@@ -87,12 +88,10 @@ def mean_deviation(report: Report) -> float:
     return float(np.mean(deviations)) if deviations else 0.0
 
 
-def _columns(report: Report, pictures: Pictures) -> tuple[list[Values], list[Values]]:
-    """Values of the descriptors of the report, real and generated, without the images that have none."""
+def _columns(report: Report, table: Float[np.ndarray, "_ q"]) -> list[Values]:
+    """Values of the descriptors of the report, without the images that have none."""
     places = [[quantity.name for quantity in QUANTITIES].index(d.name) for d in report.descriptors]
-    tables = (pictures.real_descriptors, pictures.generated_descriptors)
-    real, generated = ([table[:, i][~np.isnan(table[:, i])] for i in places] for table in tables)
-    return real, generated
+    return [table[:, i][~np.isnan(table[:, i])] for i in places]
 
 
 def number(value: float) -> str:

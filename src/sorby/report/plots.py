@@ -101,7 +101,7 @@ def distributions(descriptors: Sequence[Descriptor], real: Sequence[Values], gen
         figure = Figure(figsize=(2.6 * columns, 1.9 * rows), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for axis, descriptor, *sides in zip(axes, descriptors, real, generated, strict=False):
-            low, high = np.quantile(np.concatenate(sides), [0.002, 0.998])
+            low, high = np.quantile(np.concatenate(sides), [0.002, 0.98])
             grid = np.linspace(low, high, 200)
             for values, colour in zip(sides, (REAL, GENERATED), strict=True):
                 axis.plot(grid, density(values, grid), color=colour, linewidth=1.4)

@@ -5,11 +5,9 @@ from typing import Literal
 
 from sorby.metrics.record import Check, Descriptor, Report
 from sorby.metrics.score import Score
-from sorby.microstructure.compare import Verdict
+from sorby.microstructure.compare import Verdict, overall
 
 VERDICTS: dict[Verdict, str] = {"agrees": "agrees", "open": "not decided", "differs": "differs"}
-ENOUGH_AGREE = 0.75
-"""Share of the descriptors that must agree, with none that differs."""
 Mood = Literal["good", "bad", "open"]
 
 REAL_NAMES = {
@@ -53,17 +51,17 @@ class Sentence:
 
 def headline(report: Report) -> Sentence:
     """The verdict, by metallography: what differs beyond its margin; or that most agrees; or that it is open."""
-    by = {verdict: [d for d in report.descriptors if d.verdict == verdict] for verdict in VERDICTS}
-    if by["differs"]:
-        worst = sorted(by["differs"], key=lambda d: -abs(d.shift[0]))
+    verdicts = [d.verdict for d in report.descriptors]
+    num, agree = len(verdicts), verdicts.count("agrees")
+    if overall(verdicts) == "differs":
+        worst = sorted((d for d in report.descriptors if d.verdict == "differs"), key=lambda d: -abs(d.shift[0]))
         told = "; ".join(_difference(d) for d in worst[:3])
         more = "" if len(worst) <= 3 else f"; and {len(worst) - 3} more"
         return Sentence("bad", f"Do not rely on it: the generated microstructure is not the real one. {told}{more}.")
-    num = len(report.descriptors)
-    if num and len(by["agrees"]) >= ENOUGH_AGREE * num:
-        text = f"The microstructure agrees: {len(by['agrees'])} of {num} measures within their margins, none outside."
+    if overall(verdicts) == "agrees":
+        text = f"The microstructure agrees: {agree} of {num} measures within their margins, none outside."
         return Sentence("good", text)
-    return Sentence("open", f"Not decided: {len(by['agrees'])} of {num} measures agree, none is shown to differ.")
+    return Sentence("open", f"Not decided: {agree} of {num} measures agree, none is shown to differ.")
 
 
 def _difference(d: Descriptor) -> str:

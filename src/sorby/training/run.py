@@ -124,13 +124,14 @@ def quick_scorer(images: UInt8[np.ndarray, "n c h w"], config: TrainConfig, *, d
     from sorby.measure import descriptor_table
     from sorby.metrics.quick import QuickScores
     from sorby.microstructure.compare import descriptor_error
+    from sorby.microstructure.describe import comparable
 
     scores = QuickScores(images, seed=config.seed, device=str(device))
     chosen = np.random.default_rng(config.seed).permutation(len(images))[: config.score_images]
-    real = descriptor_table([images[np.sort(chosen)]], workers=1)
+    real = comparable(descriptor_table([images[np.sort(chosen)]], workers=1))
 
     def score(generated: UInt8[np.ndarray, "m c h w"]) -> dict[str, float]:
-        error = descriptor_error(real, descriptor_table([generated], workers=1))
+        error = descriptor_error(real, comparable(descriptor_table([generated], workers=1)))
         return {**scores(generated), "descriptor_error": error}
 
     return score

@@ -166,11 +166,9 @@ def is_better(scores: dict[str, float], best: dict[str, float]) -> bool:
     """
     if not best:
         return True
-    return _rank(scores) < _rank(best) and scores["recall"] >= best["recall"] / 2
-
-
-def _rank(scores: dict[str, float]) -> float:
-    return scores["fid"] * (1 + scores.get("descriptor_error", 0.0))
+    measured = "descriptor_error" in scores and "descriptor_error" in best
+    rank, best_rank = (s["fid"] * (1 + s["descriptor_error"]) if measured else s["fid"] for s in (scores, best))
+    return rank < best_rank and scores["recall"] >= best["recall"] / 2
 
 
 def diversity(images: UInt8[np.ndarray, "n c h w"]) -> float:

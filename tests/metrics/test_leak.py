@@ -1,0 +1,176 @@
+import numpy as np
+import pytest
+import torch
+
+from sorby.augment import Augment
+from sorby.errors import DataError
+from sorby.metrics.leak import anisotropy, emptiest, holm, independent, leaks, mirrored
+from sorby.simulate.random_field import gaussian_field
+
+SIZE = 32
+MOVES = {
+    "quarter turns": Augment(families=("blit",), without=("flip", "shift")),
+    "rotation": Augment(families=("geom",), without=("scale", "stretch", "slide")),
+    "cut-out": Augment(families=("cutout",)),
+    "shift": Augment(families=("blit",), without=("flip", "rotate90")),
+    "brightness": Augment(families=("colour",), without=("contrast", "hue", "saturation")),
+    "contrast": Augment(families=("colour",), without=("brightness", "hue", "saturation")),
+}
+
+
+def patches(num_parents, *, seed, aspect_ratio=3.0, each=10, spread=0.0):
+    """Patches of simulated micrographs with a direction of 30 degrees, and the number of the micrograph of each.
+
+    The mean grey of the micrographs differs by a standard deviation of `spread`.
+    """
+    rng = np.random.default_rng(seed)
+    pictures, size = [], 64 if each == 1 else 128
+    for _ in range(num_parents):
+        field = gaussian_field(
+            (size, size), correlation_length_px=2.5, nu=2.5, aspect_ratio=aspect_ratio, angle_deg=30, rng=rng
+        )
+        grey = 115 + spread * rng.standard_normal() + 35 * field + rng.normal(0, 4, field.shape)
+        pictures += [grey[y : y + SIZE, x : x + SIZE] for y, x in rng.integers(0, size - SIZE, (each, 2))]
+    return np.stack(pictures)[:, None].clip(0, 255).astype(np.uint8), np.repeat(np.arange(num_parents), each)
+
+
+def half_moved(pictures, augment):
+    images = torch.from_numpy(pictures[::2]).float() / 127.5 - 1
+    moved = pictures.copy()
+    moved[::2] = ((augment(images, p=1.0, rng=torch.Generator().manual_seed(0)) + 1) * 127.5).clamp(0, 255).byte()
+    return moved
+
+
+def verdicts(generated, real, *, seed=0, **parents):
+    return {test.move: test.leaked for test in leaks(generated, real, rng=np.random.default_rng(seed), **parents)}
+
+
+@pytest.fixture(scope="module")
+def real():
+    return patches(30, seed=1)
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_a_move_done_to_half_of_the_pictures_raises_its_alarm(real, move):
+    generated = half_moved(patches(200, seed=2, each=1)[0], MOVES[move])
+    (test,) = (t for t in leaks(generated, real[0], parents=real[1], rng=np.random.default_rng(0)) if t.move == move)
+    assert test.leaked
+    assert test.p_value < 0.01
+    # Half of the generated pictures are moved, the others are as the real ones.
+    assert test.generated_share == pytest.approx((test.moved_share + test.real_share) / 2, abs=0.1)
+    assert "look moved" in test.reason
+
+
+def test_pictures_that_nobody_moved_raise_no_alarm_and_leaks_are_denied(real):
+    assert verdicts(patches(200, seed=3, each=1)[0], real[0], parents=real[1]) == dict.fromkeys(MOVES, False)
+
+
+def test_twenty_faithful_generators_raise_at_most_two_alarms():
+    # 5 % over all moves is one alarm in twenty; three or more have a probability of 8 % at the most.
+    alarms = []
+    for seed in range(20):
+        pictures, parents = patches(20, seed=100 + seed)
+        alarms += [True in verdicts(patches(150, seed=200 + seed, each=1)[0], pictures, parents=parents).values()]
+    assert sum(alarms) <= 2
+
+
+def test_micrographs_that_differ_raise_no_alarm_once_the_parents_are_known():
+    known, taken_as_independent = [], []
+    for seed in range(12):
+        (pictures, parents), (others, their_parents) = (
+            patches(12, seed=s, each=30, spread=20) for s in (300 + seed, 400 + seed)
+        )
+        each = np.arange(len(pictures))
+        known += [verdicts(others, pictures, parents=parents, generated_parents=their_parents)["brightness"]]
+        taken_as_independent += [verdicts(others, pictures, parents=each)["brightness"]]
+    assert known.count(True) <= 1
+    assert taken_as_independent.count(True) >= 4  # a third of the times, in place of a twentieth
+
+
+def test_turns_cannot_be_seen_in_an_isotropic_structure():
+    pictures, parents = patches(30, seed=4, aspect_ratio=1)
+    results = leaks(
+        patches(200, seed=5, aspect_ratio=1, each=1)[0], pictures, parents=parents, rng=np.random.default_rng(0)
+    )
+    seen = {test.move: test.leaked for test in results}
+    assert seen == {move: None if move in ("quarter turns", "rotation") else False for move in MOVES}
+    assert results[0].p_value is None
+    assert results[0].reason == (
+        "Cannot be seen: the structure has no direction that all micrographs share, or the pictures are too few."
+    )
+
+
+def test_brightness_cannot_be_seen_where_the_real_micrographs_differ_more():
+    pictures, parents = patches(30, seed=6, spread=40)
+    brighter = half_moved(pictures, MOVES["brightness"])
+    assert verdicts(brighter, pictures, parents=parents)["brightness"] is None
+
+
+def test_three_micrographs_are_too_few_to_deny_a_leak():
+    pictures, parents = patches(3, seed=7)
+    assert False not in verdicts(patches(100, seed=8, each=1)[0], pictures, parents=parents).values()
+
+
+def test_patches_of_one_micrograph_are_taken_as_independent(real):
+    generated = patches(200, seed=3, each=1)[0]
+    of_one, independent_ones = np.zeros(300, dtype=int), np.arange(300)
+    assert verdicts(generated, real[0], parents=of_one) == verdicts(generated, real[0], parents=independent_ones)
+
+
+@pytest.mark.parametrize(
+    ("right", "down", "vector"), [(1, 0, (1, 0)), (0, 1, (-1, 0)), (1, 1, (0, 1)), (1, -1, (0, -1))]
+)
+def test_the_anisotropy_of_stripes_points_along_twice_the_angle_of_their_gradient(right, down, vector):
+    y, x = np.indices((64, 64))
+    stripes = np.cos(2 * np.pi * (right * x + down * y) / 8).astype(np.float32)
+    np.testing.assert_allclose(anisotropy(stripes[None])[0], vector, atol=0.05)
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (0, 24), (24, 0), (24, 24), (7, 13)])
+def test_an_empty_square_is_found_wherever_it_is(row, column):
+    pictures = np.random.default_rng(0).choice([0.0, 255.0], (2, 32, 32)).astype(np.float32)
+    pictures[0, row : row + 8, column : column + 8] = 128
+    assert emptiest(pictures) == pytest.approx([0.5, 127.5])
+
+
+@pytest.mark.parametrize("width", [2, 5, 8])
+@pytest.mark.parametrize("turns", range(4))
+def test_a_border_mirrored_inwards_is_found_on_every_side(width, turns):
+    noise = np.random.default_rng(0).standard_normal((1, 32, 32)).astype(np.float32)
+    shifted = noise.copy()
+    shifted[:, :, :width] = noise[:, :, 2 * width : width : -1]
+    assert mirrored(np.rot90(shifted, turns, axes=(1, 2)))[0] > 0.95
+    assert mirrored(noise)[0] < 0.5
+
+
+def test_holms_correction_is_that_of_the_textbook_example():
+    # 0.005 x 4, 0.01 x 3, 0.03 x 2, and 0.04 x 1, which may not fall below its predecessor.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_ten_equal_patches_of_each_micrograph_tell_no_more_than_one():
+    beyond = np.arange(50) % 5 == 0
+    assert independent(np.repeat(beyond, 10), np.repeat(np.arange(50), 10))[1] == pytest.approx(49, rel=0.05)
+    assert independent(beyond, np.arange(50)) == pytest.approx((9.8, 49))
+
+
+def test_independent_patches_of_many_micrographs_count_almost_in_full():
+    beyond = np.random.default_rng(0).random(4000) < 0.2
+    assert independent(beyond, np.repeat(np.arange(400), 10))[1] > 3400
+
+
+def test_the_same_random_state_gives_the_same_results(real):
+    generated = patches(50, seed=3, each=1)[0]
+    first, again = (leaks(generated, real[0], parents=real[1], rng=np.random.default_rng(1)) for _ in range(2))
+    assert first == again
+
+
+def test_empty_sets_and_other_sizes_are_refused(real):
+    pictures, parents = real
+    rng = np.random.default_rng(0)
+    with pytest.raises(DataError, match="There are 1 generated pictures: expected at least two"):
+        leaks(pictures[:1], pictures, parents=parents, rng=rng)
+    with pytest.raises(DataError, match="The real pictures have 32 x 32 px: expected squares of one size"):
+        leaks(np.repeat(np.repeat(pictures, 2, 2), 2, 3), pictures, parents=parents, rng=rng)
+    with pytest.raises(DataError, match="of at least 16 px"):
+        leaks(pictures[:, :, :8, :8], pictures[:, :, :8, :8], parents=parents, rng=rng)
