@@ -82,7 +82,7 @@ def test_a_given_threshold_outside_the_greys_leaves_one_phase_and_the_reason_is_
 
 def test_the_band_of_the_fraction_holds_what_neighbouring_thresholds_give():
     ramp = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
-    found = describe(ramp, Segmentation(thresholds=(99,), smooth_px=0, step=8))
+    found = describe(ramp, Segmentation(thresholds=(99,), smooth_px=0, step=8 / 255))
     band = found.fraction_band
     assert (band.low, band.value, band.high) == (148 / 256, 156 / 256, 164 / 256)
 
@@ -131,3 +131,12 @@ def test_a_segmentation_that_cannot_be_is_refused(changes, said):
 
 def test_the_default_is_the_brighter_phase_by_otsu():
     assert Segmentation(phases=2, phase=-1, thresholds=(), window_px=None) == BY_OTSU
+
+
+def test_sixteen_bits_give_the_numbers_of_eight():
+    eight = describe(discs())
+    sixteen = describe(discs().astype(np.uint16) * 257)
+    for quantity in QUANTITIES:
+        one, other = (getattr(found.values, quantity.name) for found in (eight, sixteen))
+        assert other == pytest.approx(one, rel=0.01), quantity.name
+    assert sixteen.fraction_band.step == 257 * eight.fraction_band.step

@@ -48,7 +48,7 @@ def test_half_of_the_micrographs_agrees_with_the_other_half(described, micrograp
 
 
 def test_noise_with_the_grey_values_and_the_area_fractions_of_the_micrographs_differs(described, micrographs):
-    """Each micrograph's own grey values in the order of a Gaussian field: the fraction stays, the structure does not."""
+    """Each micrograph's own grey values, ordered by a Gaussian field: the fraction stays, the structure does not."""
     images, parents = micrographs
     rng = np.random.default_rng(0)
     fakes = np.empty_like(images)

@@ -36,8 +36,8 @@ class Segmentation:
     """Cut touching particles whose middles are further apart than this; none to leave them whole."""
     edges: Edges = "correct"
     """What becomes of particles that the edge of the image cuts, see `particles`."""
-    step: int = 5
-    """Grey levels by which the threshold is moved for the band of the area fraction."""
+    step: float = 0.02
+    """By how much the threshold is moved for the band of the area fraction, as a share of black to white."""
 
     def __post_init__(self) -> None:
         if self.thresholds and len(self.thresholds) != self.phases - 1:
@@ -112,7 +112,7 @@ class Descriptors:
     hole_density: float | None = None
     """Islands of ground enclosed by the phase, per pixel."""
     contrast: float | None = None
-    """Grey levels."""
+    """Grey levels, with white at 255."""
 
 
 assert tuple(field.name for field in fields(Descriptors)) == tuple(quantity.name for quantity in QUANTITIES)
@@ -136,7 +136,8 @@ class Described:
 def describe(grey: Grey, how: Segmentation = BY_OTSU) -> Described:
     """Segment an image and measure its phase. An image of one grey has no phases: no values, with the reason."""
     smooth = smoothed(grey, how.smooth_px) if how.smooth_px else grey
-    contrast = float(grey.std())
+    white = np.iinfo(grey.dtype).max
+    contrast = float(grey.std()) * 255 / white
     if how.window_px:
         bright = local_mask(smooth, window_px=how.window_px)
         mask = bright if how.phase % how.phases else ~bright
@@ -146,8 +147,9 @@ def describe(grey: Grey, how: Segmentation = BY_OTSU) -> Described:
     except DataError as error:
         nothing = np.zeros(grey.shape, np.int64)
         return Described(Descriptors(contrast=contrast), (), None, (), nothing, reason=str(error))
-    shares = [area_fraction(phase_mask(smooth, thresholds, how, shift=s)) for s in (0, -how.step, how.step)]
-    band = Band(low=min(shares), value=shares[0], high=max(shares), step=how.step)
+    step = round(how.step * white)
+    shares = [area_fraction(phase_mask(smooth, thresholds, how, shift=s)) for s in (0, -step, step)]
+    band = Band(low=min(shares), value=shares[0], high=max(shares), step=step)
     return _measured(phase_mask(smooth, thresholds, how), how, contrast=contrast, thresholds=thresholds, band=band)
 
 
