@@ -87,6 +87,15 @@ def test_micrographs_that_differ_raise_no_alarm_once_the_parents_are_known():
     assert taken_as_independent.count(True) >= 4  # a third of the times, in place of a twentieth
 
 
+def test_a_micrograph_brighter_than_all_others_is_beyond_their_range(real):
+    pictures, parents = real
+    pictures = np.where(parents[:, None, None, None] < 3, pictures // 2 + 120, pictures // 2).astype(np.uint8)
+    pictures[parents == 0] += 7  # three bright micrographs of thirty, one of them the brightest
+    tests = leaks(pictures[:50], pictures, parents=parents, rng=np.random.default_rng(0))
+    (share,) = (test.real_share for test in tests if test.move == "brightness")
+    assert share > 0.03  # all patches of the brightest; against the range of all 300 patches it would be 0.01
+
+
 def test_turns_cannot_be_seen_in_an_isotropic_structure():
     pictures, parents = patches(30, seed=4, aspect_ratio=1)
     results = leaks(

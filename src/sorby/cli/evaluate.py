@@ -23,10 +23,12 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Draws the images and the halves for the intervals.", min=0)] = 0,
     truncation: Annotated[float, typer.Option(help="0 to 1, for a generator.", min=0, max=1)] = 1.0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Also write the numbers as report.md.")] = False,
 ) -> None:
-    """Score generated images against real ones: FID, KID, precision, recall and more, with intervals and floors."""
+    """Say whether generated images can be believed: microstructure, then FID, KID, precision, recall and more."""
     from sorby.cli.train import chosen_device
     from sorby.evaluation import evaluate as run
+    from sorby.report.reading import headline
 
     report = run(
         generated,
@@ -40,6 +42,12 @@ def evaluate(
         command=shlex.join(["sorby", *sys.argv[1:]]),
         say=lambda text: typer.echo(f"{text} ...", err=True),
     )
+    if markdown:
+        from sorby.atomic import write_text
+        from sorby.report.markdown import markdown as as_markdown
+
+        write_text(out / "report.md", as_markdown(report))
+    typer.echo(headline(report).text)
     for score in report.scores:
         if score.against == report.against[0]:
             typer.echo(score)

@@ -1,0 +1,20 @@
+from sorby.report.markdown import markdown
+from tests.report.test_html import report
+
+
+def test_every_measure_and_score_is_a_row_of_a_table():
+    rows = [line for line in markdown(report()).splitlines() if line.startswith("|")]
+    assert sum(" agrees |" in row or " differs |" in row or " not decided |" in row for row in rows) == 3
+    assert any(row.startswith("| KID | efficientnet-lite0 | micrographs held out of training | 0.3 |") for row in rows)
+    assert len({row.replace("\\|", "").count("|") for row in rows}) == 1  # both tables have six columns
+
+
+def test_the_verdict_comes_first():
+    lines = [line for line in markdown(report(verdicts=["agrees"] * 4)).splitlines() if line]
+    assert lines[1] == "**The microstructure agrees: 4 of 4 measures within their margins, none outside.**"
+
+
+def test_names_of_files_cannot_break_out():
+    *text, command = markdown(report()).splitlines()
+    assert command.startswith("    ")  # code, in which nothing has force
+    assert "<script>" not in "".join(text)
