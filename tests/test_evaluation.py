@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from sorby.cli.evaluate import evaluate as command
 from sorby.conditions import ConditionSpace
-from sorby.data.dataset import Patch, write_dataset
+from sorby.data.dataset import Dataset, Patch, write_dataset
 from sorby.errors import DataError, WeightsError
 from sorby.evaluation import evaluate
 from sorby.metrics.record import Report
@@ -217,3 +217,13 @@ def test_the_microstructure_of_equal_images_agrees_and_of_coarser_ones_differs(a
     (chord,) = (d for d in bad.descriptors if d.name == "mean_chord")
     assert chord.unit == "px"  # the folder has no pixel size
     assert chord.generated_mean > 1.8 * chord.real_mean
+
+
+def test_mirrored_copies_of_training_images_are_found_in_the_pixels(real, tmp_path, cache):
+    train = Dataset.open(real).split("train").images()[:24, 0, :, ::-1]
+    copier = folder(tmp_path / "copier", np.ascontiguousarray(train))
+    report = evaluate(copier, real, tmp_path / "out", networks=FAST)
+    assert report.copies.rate > 0.9
+    assert report.copies.num_train == 40
+    assert {"mirrored"} == {pair.move for pair in report.copies.pairs}
+    assert all(pair.shift_px == (0, 0) and pair.similarity > 0.95 for pair in report.copies.pairs)

@@ -2,6 +2,7 @@
 
 import math
 import platform
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,9 +19,11 @@ from sorby.errors import DataError, WeightsError
 from sorby.measure import descriptor_table, unit_of
 from sorby.metrics.cache import cached_features
 from sorby.metrics.compare import MIN_IMAGES, Side, check_number, compare
+from sorby.metrics.copies import Copy, align, audit
 from sorby.metrics.features import FEATURE_NETWORKS, FeatureNetwork, load_network
+from sorby.metrics.leak import LEAST_PX, leaks
 from sorby.metrics.neighbours import nearest
-from sorby.metrics.record import Check, Descriptor, Likeness, Pair, Report
+from sorby.metrics.record import Check, CopyAudit, CopyPair, Descriptor, Leak, Likeness, Pair, Report
 from sorby.metrics.score import Against, Score
 from sorby.metrics.sets import ImageSet, conditions_of, open_real, open_set
 from sorby.metrics.structure import grey_histogram, histogram_distance, radial_power, spectrum_distance
@@ -94,6 +97,8 @@ def evaluate(
     say("microstructure")
     scale = fakes.pixel_size_um if comparisons[0].real.pixel_size_um else None
     described = _described(fakes, comparisons, scale)
+    say("copies and leaks")
+    copies, copy_pictures = _copies(fakes, comparisons[0], _training(real, comparisons[0], seed))
     likeness = _likeness(nets[0].name, features[nets[0].name], fakes, comparisons[-1])
     report = Report(
         generated=str(generated),
@@ -108,13 +113,22 @@ def evaluate(
         checks=tuple(check for c in comparisons for check in _checks(samples, fakes, c)),
         descriptors=tuple(_descriptors(described, fakes, comparisons[0], pixel_size_um=scale, seed=seed)),
         likeness=likeness,
+        copies=copies,
+        leaks=tuple(_leaks(samples[fakes], comparisons[0], seed)),
         notes=tuple(notes),
         hashes={"generated": fakes.hash} | {c.against: c.real.hash for c in comparisons},
         command=command,
         versions=_versions(),
     )
     pairs = _pair_pictures(likeness, fakes, comparisons[-1].real)
-    shown = Pictures(samples[fakes], samples[comparisons[0].real], pairs, described.generated, described.real)
+    shown = Pictures(
+        generated=samples[fakes],
+        real=samples[comparisons[0].real],
+        pairs=pairs,
+        copies=copy_pictures,
+        generated_descriptors=described.generated,
+        real_descriptors=described.real,
+    )
     page = render(report, shown, log=_log(generated))
     write_text(out / "scores.json", report.model_dump_json(indent=2) + "\n")
     write_text(out / "report.html", page)
@@ -332,6 +346,59 @@ def _pair_pictures(
 ) -> list[tuple[UInt8[np.ndarray, "_ h w"], UInt8[np.ndarray, "_ h w"]]]:
     pairs = ((fakes.names.index(pair.generated), real.names.index(pair.real)) for pair in likeness.pairs)
     return [(fakes.load([i])[0], real.load([j])[0]) for i, j in pairs]
+
+
+def _training(real: Path, comparison: Comparison, seed: int) -> ImageSet:
+    """All training pictures, since a copy of any of them counts; of a set without a split, those compared to."""
+    if comparison.against != "held-out":
+        return comparison.real
+    return open_real(real, num=sys.maxsize, seed=seed)["train"]
+
+
+def _copies(
+    fakes: ImageSet, comparison: Comparison, train: ImageSet
+) -> tuple[CopyAudit | None, list[tuple[UInt8[np.ndarray, "_ h w"], UInt8[np.ndarray, "_ h w"]]]]:
+    """The audit of a sample of the generated pictures, and its closest pairs as they lie on one another."""
+    generated, known = fakes.first(SAMPLE), train.load(range(len(train)))
+    if generated.shape[2] != generated.shape[3]:
+        return None, []
+    has_held_out = comparison.against == "held-out"
+    held_out = comparison.real.first(SAMPLE) if has_held_out else None
+    found = audit(generated, known, held_out)
+    closest = found.closest(NUM_PAIRS)
+    chance = sorted(found.by_chance or (), key=lambda copy: -copy.similarity)[:NUM_PAIRS]
+    result = CopyAudit(
+        pairs=tuple(_copy_pair(copy, fakes, train) for copy in closest),
+        by_chance=tuple(_copy_pair(copy, comparison.real, train) for copy in chance),
+        threshold=found.threshold,
+        rate=found.memorisation_rate,
+        interval=found.memorisation_interval,
+        num_generated=len(generated),
+        num_train=len(known),
+        num_held_out=0 if held_out is None else len(held_out),
+    )
+    return result, [(generated[copy.index], align(known[copy.nearest], copy)) for copy in closest]
+
+
+def _copy_pair(copy: Copy, pictures: ImageSet, train: ImageSet) -> CopyPair:
+    return CopyPair(
+        picture=pictures.names[copy.index],
+        train=train.names[copy.nearest],
+        similarity=copy.similarity,
+        move=copy.move,
+        shift_px=copy.shift_px,
+    )
+
+
+def _leaks(generated: UInt8[np.ndarray, "n c h w"], comparison: Comparison, seed: int) -> list[Leak]:
+    """Of all real pictures on hand, since the range of the data is asked for; none for pictures not square or small."""
+    one, other = comparison.floor
+    if generated.shape[2] != generated.shape[3] or generated.shape[2] < LEAST_PX:
+        return []
+    real = np.concatenate([one.first(SAMPLE), other.first(SAMPLE)])
+    parents = np.concatenate([one.parents[:SAMPLE], other.parents[:SAMPLE] + one.parents.max() + 1])
+    tests = leaks(generated, real, parents=parents, rng=np.random.default_rng(seed))
+    return [Leak(move=t.move, leaked=t.leaked, reason=t.reason, p_value=t.p_value) for t in tests]
 
 
 def _log(generated: Path) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from sorby.metrics.record import Check, Descriptor, Likeness, Pair, Report
+from sorby.metrics.record import Check, CopyAudit, CopyPair, Descriptor, Leak, Likeness, Pair, Report
 from sorby.metrics.score import Floor, Score
 from sorby.microstructure.describe import QUANTITIES
 from sorby.report.html import Pictures, render
@@ -51,7 +51,28 @@ def descriptor(quantity, *, verdict="agrees", generated=1.1):
     )
 
 
-def report(*, kid=0.3, precision=0.5, verdicts=("agrees", "open", "differs")):
+LEAKS = (
+    Leak(move="cut-out", leaked=True, reason=f"seen in {HOSTILE}", p_value=0.001),
+    Leak(move="shift", leaked=False, reason="no sign", p_value=0.5),
+    Leak(move="rotation", leaked=None, reason="isotropic", p_value=None),
+)
+
+
+def audit(*, rate=0.2, low=0.15, high=0.25):
+    pair = CopyPair(picture=HOSTILE, train=HOSTILE, similarity=0.9, move="mirrored", shift_px=(2.0, 0.0))
+    return CopyAudit(
+        pairs=(pair,),
+        by_chance=(pair,),
+        threshold=0.73,
+        rate=rate,
+        interval=(low, high),
+        num_generated=60,
+        num_train=50,
+        num_held_out=40,
+    )
+
+
+def report(*, kid=0.3, precision=0.5, verdicts=("agrees", "open", "differs"), copies=None, leaks=()):
     scores = (
         score("KID", kid, low=kid - 0.05, high=kid + 0.05, floor=0.1),
         score("precision", precision, low=precision - 0.1, high=precision + 0.1, floor=0.9, k=3),
@@ -85,6 +106,8 @@ def report(*, kid=0.3, precision=0.5, verdicts=("agrees", "open", "differs")):
             usual_distance=4.0,
             closer_share=0.2,
         ),
+        copies=copies,
+        leaks=leaks,
         notes=(HOSTILE,),
         hashes={"generated": "ab" * 32},
         command=HOSTILE,
@@ -97,8 +120,11 @@ def page():
     images = np.random.default_rng(0).integers(0, 256, (12, 1, 16, 16), dtype=np.uint8)
     numbers = np.random.default_rng(1).random((12, len(QUANTITIES)))
     numbers[0] = np.nan
-    pictures = Pictures(images, images[:8], [(images[0], images[1])], numbers, numbers + 0.1)
-    return render(report(), pictures, log=[{"kimg": 1.0, "fid": 9.0}, {"kimg": 2.0, "fid": 8.0}])
+    pairs = [(images[0], images[1])]
+    pictures = Pictures(images, images[:8], pairs, pairs, numbers, numbers + 0.1)
+    return render(
+        report(copies=audit(), leaks=LEAKS), pictures, log=[{"kimg": 1.0, "fid": 9.0}, {"kimg": 2.0, "fid": 8.0}]
+    )
 
 
 class Elements(HTMLParser):
@@ -180,3 +206,18 @@ def test_the_verdict_names_what_differs_with_both_means():
 def test_every_measure_has_a_row_with_its_interval(page):
     assert page.count("<small>-0.1 to 0.4</small>") == 3
     assert "differs</td>" in page
+
+
+@pytest.mark.parametrize(("low", "mood"), [(0.15, "bad"), (0.005, "good")])
+def test_copies_are_bad_news_where_they_are_more_than_chance_gives(low, mood):
+    (copies,) = (f for f in findings(report(copies=audit(low=low))) if f.text.startswith("Copies"))
+    assert copies.mood == mood
+    assert "20.0%" in copies.text
+
+
+def test_a_leak_is_named_and_what_cannot_be_seen_is_not_denied():
+    (leaked,) = (f for f in findings(report(leaks=LEAKS)) if "leaked" in f.text)
+    (denied,) = (f for f in findings(report(leaks=LEAKS[1:])) if "No leak" in f.text)
+    assert leaked.mood == "bad"
+    assert leaked.text.endswith(": cut-out.")
+    assert denied.text.endswith("seen: shift.")

@@ -77,6 +77,53 @@ class Likeness(BaseModel):
     """Share of generated images that are nearer to a real one than 99 % of real images of other micrographs are."""
 
 
+class CopyPair(BaseModel):
+    """A picture and the training picture most like it, pixel by pixel, once that is moved."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    picture: str
+    train: str
+    similarity: float
+    """-1 to 1."""
+    move: str
+    """Done to the training picture first, such as "mirrored turned 90"."""
+    shift_px: tuple[float, float]
+    """Then down and to the right."""
+
+
+class CopyAudit(BaseModel):
+    """Copies of training pictures looked for in the pixels, under flips, turns and shifts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pairs: tuple[CopyPair, ...]
+    """Generated pictures, the most like a training picture first."""
+    by_chance: tuple[CopyPair, ...]
+    """The same of held-out pictures. Where these are one place seen twice, the split is wrong and hides copies."""
+    threshold: float | None
+    """Similarity that one held-out picture in a hundred exceeds; None without held-out pictures."""
+    rate: float | None
+    """Share of generated pictures above it."""
+    interval: tuple[float, float] | None
+    """95 % interval of the rate."""
+    num_generated: int
+    num_train: int
+    num_held_out: int
+
+
+class Leak(BaseModel):
+    """Whether generated pictures look as if an augmentation had been done to them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    move: str
+    leaked: bool | None
+    """None where it cannot be seen in these data."""
+    reason: str
+    p_value: float | None
+
+
 class Report(BaseModel):
     """All that one evaluation found, and how."""
 
@@ -98,6 +145,9 @@ class Report(BaseModel):
     checks: tuple[Check, ...]
     descriptors: tuple[Descriptor, ...]
     likeness: Likeness
+    copies: CopyAudit | None
+    """None for pictures that are not square."""
+    leaks: tuple[Leak, ...]
     notes: tuple[str, ...]
     hashes: dict[str, str]
     command: str

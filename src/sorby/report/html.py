@@ -38,6 +38,8 @@ class Pictures:
     real: UInt8[np.ndarray, "_ d h w"]
     pairs: Sequence[tuple[UInt8[np.ndarray, "_ h w"], UInt8[np.ndarray, "_ h w"]]]
     """Generated, real."""
+    copies: Sequence[tuple[UInt8[np.ndarray, "_ h w"], UInt8[np.ndarray, "_ h w"]]]
+    """Generated, and the training picture most like it, moved onto it."""
     generated_descriptors: Float[np.ndarray, "_ q"]
     """A row an image, a column each of `QUANTITIES`; NaN where an image has none."""
     real_descriptors: Float[np.ndarray, "_ q"]
@@ -67,6 +69,7 @@ def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any
         pairs=[(plots.grid(a[None], columns=1), plots.grid(b[None], columns=1)) for a, b in pictures.pairs],
         distributions=plots.distributions(report.descriptors, *(_columns(report, table) for table in tables)),
         quantiles=plots.quantiles(report.descriptors, *(_columns(report, comparable(table)) for table in tables)),
+        copies=[(plots.grid(a[None], columns=1), plots.grid(b[None], columns=1)) for a, b in pictures.copies],
         mean_deviation=mean_deviation(report),
         verdicts=VERDICTS,
         margin_mean=MARGIN_MEAN,

@@ -35,8 +35,8 @@ NOT_SAID = (
     "metallographer sees at once.",
     "Scores of different numbers of images, networks, resize filters or image sizes cannot be compared, and FID and "
     "recall of other papers least of all.",
-    "The search for copies compares whole images in feature space. A copy that was turned, flipped or shifted can "
-    "escape it.",
+    "The search for copies finds whole images, mirrored, turned by right angles and shifted. A copied half, or a copy "
+    "turned by ten degrees, escapes it.",
     "A generated image is not an observation of a microstructure.",
 )
 
@@ -97,6 +97,7 @@ def findings(report: Report) -> list[Sentence]:
         *scores,
         *(_check(c) for c in report.checks if c.against == report.against[0]),
         _copies(report),
+        *_leaks(report),
     ]
 
 
@@ -116,7 +117,27 @@ def _check(check: Check) -> Sentence:
     return Sentence("bad" if far else "good", text)
 
 
+def _leaks(report: Report) -> list[Sentence]:
+    leaked = [leak.move for leak in report.leaks if leak.leaked]
+    denied = [leak.move for leak in report.leaks if leak.leaked is False]
+    if leaked:
+        return [Sentence("bad", f"Augmentation seems to have leaked into the pictures: {', '.join(leaked)}.")]
+    return [Sentence("good", f"No leak of augmentation seen: {', '.join(denied)}.")] if denied else []
+
+
 def _copies(report: Report) -> Sentence:
+    audit = report.copies
+    if audit is None or audit.rate is None or audit.interval is None:
+        return _likeness(report)
+    low, high = audit.interval
+    text = (
+        f"Copies: {audit.rate:.1%} ({low:.1%} to {high:.1%}) of the generated images are more like a training image, "
+        f"mirrored, turned or shifted, than 99 % of images of other micrographs are ({EXPECTED_CLOSE:.0%} by chance)."
+    )
+    return Sentence("bad" if low > EXPECTED_CLOSE else "good", text)
+
+
+def _likeness(report: Report) -> Sentence:
     share, real = report.likeness.closer_share, REAL_NAMES[report.likeness.against]
     text = (
         f"Copies: {share:.1%} of the generated images are closer to one of the {real} than 99 % of real images of "
