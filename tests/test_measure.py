@@ -121,8 +121,41 @@ def test_an_empty_folder_is_refused(tmp_path):
     assert not (tmp_path / "table.csv").exists()
 
 
-def test_a_table_of_no_rows_is_empty():
-    assert as_csv([]) == ""
+def test_a_table_of_no_rows_has_its_header():
+    assert as_csv([], header=("a", "b")) == "a,b\n"
+
+
+@pytest.mark.parametrize("out", ["table.txt", "folder.csv", "images/table.csv"])
+def test_an_out_that_would_overwrite_or_mix_is_refused_before_anything_is_measured(folder, tmp_path, out):
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(DataError, match="--out"):
+        measure(folder, tmp_path / out)
+    assert sorted(path.name for path in folder.iterdir()) == ["a.tif", "b.png", "c.png"]
+
+
+def test_two_masks_of_one_name_are_refused(folder, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / "masks" / name).mkdir(parents=True)
+        write_micrograph(tmp_path / "masks" / name / "a.png", discs(), pixel_size_um=None, description={})
+    with pytest.raises(DataError, match="have one name"):
+        measure(folder, tmp_path / "table.csv", masks=tmp_path / "masks")
+
+
+def test_outlines_of_an_earlier_run_do_not_stay(folder, tmp_path):
+    measure(folder, tmp_path / "table.csv")
+    measure(folder / "b.png", tmp_path / "table.csv")
+    assert [path.name for path in (tmp_path / "table.overlays").iterdir()] == ["000-b.png"]
+
+
+def test_colours_are_measured_as_files_of_them_are(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (3, 32, 32), dtype=np.uint8)
+    write_micrograph(
+        tmp_path / "a.png", np.ascontiguousarray(colours.transpose(1, 2, 0)), pixel_size_um=None, description={}
+    )
+    path = tmp_path / "d.zip"
+    write_dataset(path, [(Patch(file="a.png", parent="a"), colours)], space=ConditionSpace(), recipe={})
+    (file,), (patch,) = (list(fields_of(source, num=1)) for source in (tmp_path / "a.png", path))
+    assert np.abs(file.grey.astype(int) - patch.grey).max() <= 1
 
 
 def test_the_command_prints_means_with_intervals_and_says_where_to_look(folder, tmp_path):

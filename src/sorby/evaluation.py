@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from sorby.atomic import write_text
 from sorby.data.dataset import Split
@@ -289,7 +289,7 @@ def _descriptors(
 ) -> list[Descriptor]:
     """Each descriptor compared; lengths are left out where the pixel sizes are known to differ."""
     one, other = (images.parents for images in comparison.floor)
-    parents = np.concatenate([one, other + one.max() + 1])
+    parents = _all_parents(comparison)
     generated, real, of_one, of_other = (
         comparable(table) for table in (described.generated, described.real, described.one, described.other)
     )
@@ -359,9 +359,10 @@ def _copies(
     fakes: ImageSet, comparison: Comparison, train: ImageSet
 ) -> tuple[CopyAudit | None, list[tuple[UInt8[np.ndarray, "_ h w"], UInt8[np.ndarray, "_ h w"]]]]:
     """The audit of a sample of the generated pictures, and its closest pairs as they lie on one another."""
-    generated, known = fakes.first(SAMPLE), train.load(range(len(train)))
+    generated = fakes.first(SAMPLE)
     if generated.shape[2] != generated.shape[3]:
         return None, []
+    known = train.load(range(len(train)))
     has_held_out = comparison.against == "held-out"
     held_out = comparison.real.first(SAMPLE) if has_held_out else None
     found = audit(generated, known, held_out)
@@ -380,6 +381,12 @@ def _copies(
     return result, [(generated[copy.index], align(known[copy.nearest], copy)) for copy in closest]
 
 
+def _all_parents(comparison: Comparison) -> Int[np.ndarray, " n"]:
+    """Parents of both sides of the floor: the sides of a split number theirs each from 0, halves of a set do not."""
+    one, other = (images.parents for images in comparison.floor)
+    return np.concatenate([one, other if comparison.against == "real" else other + one.max() + 1])
+
+
 def _copy_pair(copy: Copy, pictures: ImageSet, train: ImageSet) -> CopyPair:
     return CopyPair(
         picture=pictures.names[copy.index],
@@ -396,8 +403,9 @@ def _leaks(generated: UInt8[np.ndarray, "n c h w"], comparison: Comparison, seed
     if generated.shape[2] != generated.shape[3] or generated.shape[2] < LEAST_PX:
         return []
     real = np.concatenate([one.first(SAMPLE), other.first(SAMPLE)])
-    parents = np.concatenate([one.parents[:SAMPLE], other.parents[:SAMPLE] + one.parents.max() + 1])
-    tests = leaks(generated, real, parents=parents, rng=np.random.default_rng(seed))
+    parents = _all_parents(comparison)
+    chosen = np.concatenate([parents[: len(one)][:SAMPLE], parents[len(one) :][:SAMPLE]])
+    tests = leaks(generated, real, parents=chosen, rng=np.random.default_rng(seed))
     return [Leak(move=t.move, leaked=t.leaked, reason=t.reason, p_value=t.p_value) for t in tests]
 
 

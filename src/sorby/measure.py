@@ -4,11 +4,12 @@ import csv
 import io
 import math
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +40,15 @@ from sorby.sources import ImageFile, find_images
 FEW = 64
 """So many images or fewer are measured before other processes would have started."""
 CHUNK = 16
+LUMA = (0.299, 0.587, 0.114)
 NO_SIZE = "no pixel size: lengths in px only"
 OUTLINE = (255, 64, 0)
 LENGTHS = ("equivalent_diameter", "major", "minor", "perimeter", "x", "y")
 
 Say = Callable[[str], None]
 Row = dict[str, object]
+PARTICLE_COLUMNS = ("image", "parent", *(f.name for f in dataclass_fields(Particle)))
+"""Header of the table of particles where there are none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +95,7 @@ def measure(
     pixel_size_um: float | None = None,
     masks: Path | None = None,
     overlays: int = 24,
-    workers: int | None = None,
+    workers: int = 1,
     device: str = "cpu",
     say: Say = lambda _: None,
 ) -> Summary:
@@ -100,9 +104,13 @@ def measure(
     Writes `out` (a row an image), `out` with `.particles.csv` (a row a particle), and the first `overlays` images with
     the phase outlined into a folder `.overlays` beside, to be checked by eye. A generator draws `num` pictures, a
     dataset gives at most so many patches, drawn with `seed`. `pixel_size_um` stands in where a file states none.
-    Raises `DataError` where there is nothing to measure.
+    More than one of `workers` are processes, which a script may start only under `if __name__ == "__main__"`.
+    Raises `DataError` where there is nothing to measure, and before anything is measured where `out` will not do.
     """
     out = Path(out)
+    _check_out(out, Path(path))
+    for old in out.with_suffix(".overlays").glob("[0-9][0-9][0-9]-*.png"):
+        old.unlink()
     fields = fields_of(Path(path), num=num, seed=seed, pixel_size_um=pixel_size_um, masks=masks, device=device)
     rows: list[Row] = []
     particle_rows: list[Row] = []
@@ -114,7 +122,7 @@ def measure(
         if (number + 1) % 500 == 0:
             say(f"{number + 1} images measured")
     write_text(out, as_csv(rows))
-    write_text(out.with_suffix(".particles.csv"), as_csv(particle_rows))
+    write_text(out.with_suffix(".particles.csv"), as_csv(particle_rows, header=PARTICLE_COLUMNS))
     return summarise(rows, num_particles=len(particle_rows))
 
 
@@ -128,6 +136,8 @@ def fields_of(
     device: str = "cpu",
 ) -> Iterator[Field]:
     """The fields of anything that holds or draws images. Info bars of raw micrographs are cut off, which is noted."""
+    if masks and (is_generator(path) or is_dataset(path)):
+        raise DataError(f"--masks goes with a folder of micrographs, and {path} is none: leave it out.")
     if is_generator(path):
         return _drawn(Generator.load(path, device=device), range(seed, seed + num), pixel_size_um)
     if is_dataset(path):
@@ -135,22 +145,27 @@ def fields_of(
     return _of_files(find_images([path]), pixel_size_um, masks)
 
 
-def measure_fields(fields: Iterable[Field], how: Segmentation, *, workers: int | None = None) -> Iterator[Measured]:
-    """Measure fields in their order, on all cores where there are many."""
+def measure_fields(fields: Iterable[Field], how: Segmentation, *, workers: int = 1) -> Iterator[Measured]:
+    """Measure fields in their order; where there are many, in as many processes as there are `workers`."""
+    if workers == 1:
+        yield from (measure_field(field, how) for field in fields)
+        return
     fields = iter(fields)
-    few = [field for _, field in zip(range(FEW + 1), fields, strict=False)]
-    workers = workers or os.cpu_count() or 1
-    if len(few) <= FEW or workers == 1:
-        yield from (measure_field(field, how) for field in [*few, *fields])
+    few = list(islice(fields, FEW + 1))
+    if len(few) <= FEW:
+        yield from (measure_field(field, how) for field in few)
         return
     # A process that was forked from one with threads, such as PyTorch's, can hang.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(partial(measure_field, how=how), [*few, *fields], chunksize=CHUNK)
+        yield from pool.map(partial(measure_field, how=how), chain(few, fields), chunksize=CHUNK)
 
 
 def measure_field(field: Field, how: Segmentation) -> Measured:
-    """One field."""
-    described = describe(field.grey, how) if field.mask is None else describe_mask(field.mask > 0, how)
+    """One field. Raises `DataError`, naming it, where it cannot be measured."""
+    try:
+        described = describe(field.grey, how) if field.mask is None else describe_mask(field.mask > 0, how)
+    except DataError as error:
+        raise DataError(f"{field.name}: {error}") from error
     return Measured(field, described)
 
 
@@ -232,7 +247,7 @@ def summarise(rows: Sequence[Row], *, num_particles: int) -> Summary:
 
 
 def descriptor_table(
-    pictures: Iterable[UInt8[np.ndarray, "_ c h w"]], how: Segmentation = BY_OTSU, *, workers: int | None = None
+    pictures: Iterable[UInt8[np.ndarray, "_ c h w"]], how: Segmentation = BY_OTSU, *, workers: int = 1
 ) -> Float[np.ndarray, "n q"]:
     """The descriptors of pictures, a row each in the order of `QUANTITIES`, in pixels; NaN where there is none."""
     fields = (Field("", "", _one_channel(picture), None) for batch in pictures for picture in batch)
@@ -243,13 +258,11 @@ def descriptor_table(
     return np.array(rows, dtype=np.float64).reshape(-1, len(QUANTITIES))
 
 
-def as_csv(rows: Sequence[Row]) -> str:
-    """A table with the columns of its first row; empty for no row. Numbers have six digits, what is None is empty."""
-    if not rows:
-        return ""
+def as_csv(rows: Sequence[Row], *, header: Sequence[str] = ()) -> str:
+    """A table with the columns of its first row, or of `header`. Numbers have six digits, what is None is empty."""
     buffer = io.StringIO()
     table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(rows[0])
+    table.writerow(rows[0] if rows else header)
     table.writerows([_cell(value) for value in row.values()] for row in rows)
     return buffer.getvalue()
 
@@ -262,6 +275,14 @@ def overlay(grey: Grey, described: Described) -> UInt8[np.ndarray, "H W 3"]:
     picture = np.repeat(big[:, :, None], 3, axis=2)
     picture[outline] = OUTLINE
     return picture
+
+
+def _check_out(out: Path, path: Path) -> None:
+    """Raise `DataError` where the tables would overwrite, or be mixed up with, what is measured."""
+    if out.suffix.lower() != ".csv" or out.is_dir():
+        raise DataError(f"--out {out}: expected the name of a table, ending in .csv.")
+    if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+        raise DataError(f"--out {out} lies in {path}, so its outlines would be measured the next time: choose another.")
 
 
 def _drawn(generator: Generator, seeds: range, pixel_size_um: float | None) -> Iterator[Field]:
@@ -281,7 +302,9 @@ def _of_dataset(data: Dataset, num: int, seed: int, pixel_size_um: float | None)
 
 
 def _of_files(files: Sequence[ImageFile], pixel_size_um: float | None, masks: Path | None) -> Iterator[Field]:
-    marked = {Path(file.name).stem: file for file in find_images([masks])} if masks else {}
+    marked = _by_stem(find_images([masks])) if masks else {}
+    if masks:
+        _by_stem(files)
     for file in files:
         micrograph = read_micrograph(file)
         grey = micrograph.grey
@@ -290,6 +313,17 @@ def _of_files(files: Sequence[ImageFile], pixel_size_um: float | None, masks: Pa
         mask = _mask_of(file, grey, marked)[top:bottom] if masks else None
         size = micrograph.pixel_size_um or pixel_size_um
         yield Field(file.name, file.name, grey[top:bottom], size, note, mask)
+
+
+def _by_stem(files: Sequence[ImageFile]) -> dict[str, ImageFile]:
+    """Files by name without suffix. Raises `DataError` where two have one name: a mask could go to either."""
+    found: dict[str, ImageFile] = {}
+    for file in files:
+        stem = Path(file.name).stem
+        if stem in found:
+            raise DataError(f"{found[stem].name} and {file.name} have one name: masks are found by name, rename one.")
+        found[stem] = file
+    return found
 
 
 def _mask_of(file: ImageFile, grey: Grey, marked: dict[str, ImageFile]) -> Grey:
@@ -310,7 +344,8 @@ def _eight_bit(grey: Grey) -> UInt8[np.ndarray, "h w"]:
 
 
 def _one_channel(picture: UInt8[np.ndarray, "c h w"]) -> UInt8[np.ndarray, "h w"]:
-    return picture[0] if len(picture) == 1 else picture.mean(axis=0).round().astype(np.uint8)
+    """Colours become grey as `read_micrograph` makes them: ITU-R 601 luma."""
+    return picture[0] if len(picture) == 1 else np.rint(np.tensordot(LUMA, picture, 1)).astype(np.uint8)
 
 
 def _particle_row(field: Field, particle: Particle) -> Row:

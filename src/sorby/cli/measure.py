@@ -1,5 +1,6 @@
 """`sorby measure`: the metallography of images, real or generated."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -67,6 +68,7 @@ def measure(
         pixel_size_um=pixel_size_um,
         masks=masks,
         overlays=overlays,
+        workers=os.cpu_count() or 1,
         say=lambda text: typer.echo(f"{text} ...", err=True),
     )
     table = Table(box=None, header_style="cyan")

@@ -22,8 +22,10 @@ DRAWS = 1000
 INTERVAL = 0.90
 """Two one-sided tests at 5 % are one interval of 90 %."""
 TINY = 1e-6
-LEAST = 6
-"""Parents on a side, for an interval."""
+ABSENT = 5.0
+"""Standard deviations that a descriptor counts which the generated images have not at all."""
+LEAST = 12
+"""Parents on a side, for an interval. Drawn from so few, intervals are still somewhat short; from 20 on they hold."""
 
 ENOUGH_AGREE = 0.75
 """Share of the descriptors that must agree, with none that differs, for the microstructure to agree."""
@@ -95,7 +97,7 @@ def agreement(
 ) -> Agreement | None:
     """Compare the values of one descriptor; NaN means that an image has none, and is left out.
 
-    None where a side has values from fewer than six parents, or where the real ones do not vary.
+    None where a side has values from fewer than `LEAST` parents, or where the real ones do not vary.
     """
     real_parents, real = real_parents[~np.isnan(real)], real[~np.isnan(real)]
     generated_parents, generated = generated_parents[~np.isnan(generated)], generated[~np.isnan(generated)]
@@ -122,8 +124,8 @@ def agreement(
 def descriptor_error(real: Float[np.ndarray, "n q"], generated: Float[np.ndarray, "m q"]) -> float:
     """Mean over the descriptors of the shift of their mean, in standard deviations of the real images.
 
-    One number to follow a training by. A descriptor counts 1 that a side has of no image; NaN means that an image has
-    none. Those that do not vary among the real images do not count.
+    One number to follow a training by. NaN means that an image has none; a descriptor that no generated image has
+    counts `ABSENT`, and one that no real image has, or that does not vary among them, does not count.
 
     >>> descriptor_error(np.array([[0.0, 5.0], [2.0, 5.0]]), np.array([[3.0, 9.0]]))
     2.0
@@ -133,7 +135,7 @@ def descriptor_error(real: Float[np.ndarray, "n q"], generated: Float[np.ndarray
         column, other = column[~np.isnan(column)], other[~np.isnan(other)]
         if len(column) == 0 or np.ptp(column) == 0:
             continue
-        shifts.append(abs(other.mean() - column.mean()) / column.std() if len(other) else 1.0)
+        shifts.append(abs(other.mean() - column.mean()) / column.std() if len(other) else ABSENT)
     return float(np.mean(shifts)) if shifts else 0.0
 
 

@@ -12,7 +12,7 @@ from sorby.errors import DataError
 from sorby.microstructure.correlate import anisotropy, crossings, radial, two_point
 from sorby.microstructure.fraction import area_fraction
 from sorby.microstructure.particles import Edges, Particle, density_per_px2, labelled, particles
-from sorby.microstructure.segment import Band, Grey, cleaned, local_mask, otsu, phases_of, separate
+from sorby.microstructure.segment import MOST_PHASES, Band, Grey, cleaned, local_mask, otsu, phases_of, separate
 from sorby.microstructure.topology import betti
 
 
@@ -40,6 +40,12 @@ class Segmentation:
     """By how much the threshold is moved for the band of the area fraction, as a share of black to white."""
 
     def __post_init__(self) -> None:
+        if not 2 <= self.phases <= MOST_PHASES:
+            raise DataError(f"{self.phases} phases were asked for: expected 2 to {MOST_PHASES}.")
+        if self.window_px is not None and (self.window_px < 3 or self.window_px % 2 == 0):
+            raise DataError(f"the window of the local threshold is {self.window_px} px: expected an odd number from 3.")
+        if self.window_px is not None and (self.thresholds or self.phases > 2):
+            raise DataError("a local threshold parts two phases by itself: leave out thresholds and phases.")
         if self.thresholds and len(self.thresholds) != self.phases - 1:
             raise DataError(
                 f"{len(self.thresholds)} thresholds came for {self.phases} phases: expected {self.phases - 1}."
@@ -136,7 +142,7 @@ class Described:
 def describe(grey: Grey, how: Segmentation = BY_OTSU) -> Described:
     """Segment an image and measure its phase. An image of one grey has no phases: no values, with the reason."""
     smooth = smoothed(grey, how.smooth_px) if how.smooth_px else grey
-    white = np.iinfo(grey.dtype).max
+    white = 255 if grey.dtype == np.uint8 else 2 ** int(grey.max()).bit_length() - 1  # 12 bits may come in 16
     contrast = float(grey.std()) * 255 / white
     if how.window_px:
         bright = local_mask(smooth, window_px=how.window_px)

@@ -5,7 +5,8 @@ from typing import Literal
 
 from sorby.metrics.record import Check, Descriptor, Report
 from sorby.metrics.score import Score
-from sorby.microstructure.compare import Verdict, overall
+from sorby.microstructure.compare import LEAST, MARGIN_MEAN, Verdict, overall
+from sorby.microstructure.describe import QUANTITIES
 
 VERDICTS: dict[Verdict, str] = {"agrees": "agrees", "open": "not decided", "differs": "differs"}
 Mood = Literal["good", "bad", "open"]
@@ -17,6 +18,11 @@ REAL_NAMES = {
 }
 FAR = 2.0  # a check is far off where it is more than this many times its floor
 EXPECTED_CLOSE = 0.01
+FAR_ABOVE_CHANCE = 0.03
+"""The threshold is itself an estimate, so a rate of a few percent is no alarm ..."""
+MANY_HELD_OUT = 100
+"""... and from fewer held-out images than this none is raised at all."""
+FEW_COMPARED = f"At least {LEAST} micrographs and {LEAST} generated images that have them are needed."
 
 QUESTIONS = {
     "KID": ("How far apart? KID, lower is better, is", "{:.3g}"),
@@ -58,6 +64,8 @@ def headline(report: Report) -> Sentence:
         told = "; ".join(_difference(d) for d in worst[:3])
         more = "" if len(worst) <= 3 else f"; and {len(worst) - 3} more"
         return Sentence("bad", f"Do not rely on it: the generated microstructure is not the real one. {told}{more}.")
+    if num < len(QUANTITIES) / 2:
+        return Sentence("open", f"Not decided: {num} of {len(QUANTITIES)} measures could be compared. {FEW_COMPARED}")
     if overall(verdicts) == "agrees":
         text = f"The microstructure agrees: {agree} of {num} measures within their margins, none outside."
         return Sentence("good", text)
@@ -66,6 +74,8 @@ def headline(report: Report) -> Sentence:
 
 def _difference(d: Descriptor) -> str:
     unit = f" {d.unit}" if d.unit else ""
+    if d.shift[1] <= MARGIN_MEAN and d.shift[2] >= -MARGIN_MEAN:
+        return f"{d.title} spreads {d.spread[0]:.2g} times as much"
     return f"{d.title} {d.generated_mean:.3g}{unit} against {d.real_mean:.3g}{unit}"
 
 
@@ -134,7 +144,9 @@ def _copies(report: Report) -> Sentence:
         f"Copies: {audit.rate:.1%} ({low:.1%} to {high:.1%}) of the generated images are more like a training image, "
         f"mirrored, turned or shifted, than 99 % of images of other micrographs are ({EXPECTED_CLOSE:.0%} by chance)."
     )
-    return Sentence("bad" if low > EXPECTED_CLOSE else "good", text)
+    if low <= FAR_ABOVE_CHANCE:
+        return Sentence("good", text)
+    return Sentence("bad" if audit.num_held_out >= MANY_HELD_OUT else "open", text)
 
 
 def _likeness(report: Report) -> Sentence:
