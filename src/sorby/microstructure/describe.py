@@ -78,13 +78,13 @@ QUANTITIES = (
     Quantity("mean_chord", "mean chord in the phase", 1),
     Quantity("mean_free_path", "mean free path between", 1),
     Quantity("correlation_length", "correlation length", 1),
-    Quantity("axis_ratio", "axis ratio of the intercepts", 0),
+    Quantity("axis_ratio", "axis ratio", 0),
     Quantity("particle_density", "particles per area", -2),
     Quantity("mean_diameter", "mean equivalent diameter", 1),
     Quantity("mean_aspect_ratio", "mean aspect ratio", 0),
     Quantity("mean_circularity", "mean circularity", 0),
-    Quantity("hole_density", "enclosed islands of ground per area", -2),
-    Quantity("contrast", "standard deviation of the grey levels", 0),
+    Quantity("hole_density", "holes per area", -2),
+    Quantity("contrast", "contrast", 0),
 )
 """Every number of `Descriptors`, in its order."""
 
