@@ -13,7 +13,7 @@ from sorby.conditions import Condition, ConditionSpace
 from sorby.data.dataset import Patch, write_dataset
 from sorby.errors import ConfigError, DataError, TrainingError, WeightsError
 from sorby.generator import Generator
-from sorby.training import checkpoint, loop, run, steps, tick
+from sorby.training import checkpoint, loop, run, state, steps, tick
 from sorby.training.state import new_state
 from tests.training.conftest import disc_images, tiny_config
 
@@ -310,6 +310,15 @@ def test_a_lower_fid_bought_with_wrong_metallography_is_not_better():
     best = {"fid": 10.0, "recall": 0.4, "descriptor_error": 0.1}
     assert tick.is_better({"fid": 9.0, "recall": 0.4, "descriptor_error": 0.2}, best)
     assert not tick.is_better({"fid": 9.0, "recall": 0.4, "descriptor_error": 0.3}, best)
+
+
+def test_without_the_pretrained_network_another_discriminator_is_named(tiny_dataset, tmp_path, monkeypatch):
+    def no_weights(name):
+        raise WeightsError(f"no {name}.")
+
+    monkeypatch.setattr(state, "load_network", no_weights)
+    with pytest.raises(WeightsError, match=r"no efficientnet-lite0\. Or train without: --set discriminator=stylegan2"):
+        train(tiny_dataset, tmp_path / "run", discriminator="projected")
 
 
 def test_the_start_of_a_run_follows_from_its_seed():

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sorby.augment.controller import AdaState
 from sorby.config import TrainConfig
+from sorby.errors import WeightsError
 from sorby.metrics.efficientnet import EfficientNetLite0, Stages
 from sorby.metrics.features import load_network
 from sorby.models.place import place
@@ -75,7 +76,10 @@ def discriminator(config: TrainConfig) -> Discriminator | ProjectedDiscriminator
     """The discriminator that the settings name, with new weights."""
     if config.discriminator == "stylegan2":
         return Discriminator(config.network)
-    folded = load_network("efficientnet-lite0").module
+    try:
+        folded = load_network("efficientnet-lite0").module
+    except WeightsError as error:
+        raise WeightsError(f"{error} Or train without: --set discriminator=stylegan2 --gamma 0.4.") from error
     assert isinstance(folded, EfficientNetLite0)
     return ProjectedDiscriminator(config.network, Stages(folded), channels=Stages.CHANNELS, stds=Stages.STDS)
 
