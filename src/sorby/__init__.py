@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from sorby.data.dataset import Dataset
     from sorby.data.prepare import prepare
     from sorby.data.recipe import Recipe
-    from sorby.evaluation import evaluate
+    from sorby.evaluation.run import evaluate
     from sorby.generator import Generator
+    from sorby.measurement import measure
     from sorby.micrograph import Micrograph, read_micrograph, write_micrograph
     from sorby.training.run import train
 
@@ -24,6 +25,7 @@ __all__ = [
     "Recipe",
     "TrainConfig",
     "evaluate",
+    "measure",
     "prepare",
     "read_micrograph",
     "resolve",
@@ -39,7 +41,8 @@ _HOME = {
     "Micrograph": "sorby.micrograph",
     "Recipe": "sorby.data.recipe",
     "TrainConfig": "sorby.config",
-    "evaluate": "sorby.evaluation",
+    "evaluate": "sorby.evaluation.run",
+    "measure": "sorby.measurement",
     "prepare": "sorby.data.prepare",
     "read_micrograph": "sorby.micrograph",
     "resolve": "sorby.config",

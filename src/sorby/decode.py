@@ -224,7 +224,7 @@ def _grey_of_channels(pixels: Shaped[np.ndarray, "h w c"], notes: dict[str, str]
         return np.ascontiguousarray(pixels[..., 0])
     is_grey = all((pixels[..., 0] == pixels[..., channel]).all() for channel in (1, 2))
     notes["colour"] = "RGB, channels equal" if is_grey else "RGB, turned into ITU-R 601 luma"
-    return np.ascontiguousarray(pixels[..., 0]) if is_grey else _luma(pixels)
+    return np.ascontiguousarray(pixels[..., 0]) if is_grey else luma(pixels)
 
 
 def _grey_of_palette(
@@ -237,10 +237,10 @@ def _grey_of_palette(
     used = palette[np.unique(indices)]
     is_grey = (used == used[:, :1]).all()
     notes["colour"] = "grey palette, applied" if is_grey else "palette, turned into ITU-R 601 luma"
-    return _luma(palette[:, None])[:, 0][indices]
+    return luma(palette[:, None])[:, 0][indices]
 
 
-def _luma(pixels: Shaped[np.ndarray, "h w 3"]) -> Grey:
+def luma(pixels: Shaped[np.ndarray, "h w 3"]) -> Grey:
     """ITU-R BT.601 luma in whole numbers, so that equal channels give exactly that channel."""
     weighted = pixels.astype(np.uint32) @ np.array([299, 587, 114], np.uint32)
     return ((weighted + 500) // 1000).astype(pixels.dtype)

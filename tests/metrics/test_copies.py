@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -115,6 +117,29 @@ def test_three_copies_of_ten_have_the_published_interval():
     assert result.memorisation_rate == 0.3
     # Clopper & Pearson: 3 of 10 has the 95 % limits 0.067 and 0.652.
     assert result.memorisation_interval == pytest.approx((0.0667, 0.6525), abs=1e-4)
+
+
+def audit_of(*similarities):
+    """Of the generated and of the held-out pictures."""
+    return copies.Audit(*(tuple(Copy(0, 0, float(s), "as it is", (0, 0)) for s in side) for side in similarities))
+
+
+def test_the_chance_of_beating_every_held_out_picture_is_that_of_the_order_of_all():
+    """All 5! orders of 3 generated and 2 held-out pictures are alike; in 3! 2! of them the generated come first."""
+    result = copies.Audit(
+        *(tuple(Copy(0, 0, s, "as it is", (0, 0)) for s in side) for side in ((0.9, 0.8, 0.7), (0.6, 0.5)))
+    )
+    assert result.p_value(np.array([0, 1])) == pytest.approx(math.factorial(3) * math.factorial(2) / math.factorial(5))
+    # patches of one micrograph count as one
+    assert result.p_value(np.array([0, 0])) == pytest.approx(1 / 4)
+
+
+def test_pictures_drawn_alike_reach_a_chance_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    audits = (audit_of(rng.random(30), rng.random(6)) for _ in range(2000))
+    chances = np.array([result.p_value(np.arange(6)) for result in audits])
+    reached = max(chance for chance in chances if chance < 0.1)  # there are only so many orders
+    assert np.mean(chances <= reached) == pytest.approx(reached, abs=0.015)
 
 
 def slow_correlation(x, y, down, right):

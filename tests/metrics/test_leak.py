@@ -4,7 +4,8 @@ import torch
 
 from sorby.augment import Augment
 from sorby.errors import DataError
-from sorby.metrics.leak import anisotropy, emptiest, holm, independent, leaks, mirrored
+from sorby.metrics.leak import holm, independent, leaks
+from sorby.metrics.traces import anisotropy, emptiest, mirrored
 from sorby.simulate.random_field import gaussian_field
 
 SIZE = 32

@@ -58,7 +58,7 @@ LEAKS = (
 )
 
 
-def audit(*, rate=0.2, low=0.15, high=0.25):
+def audit(*, rate=0.2, low=0.15, high=0.25, p_value=0.5):
     pair = CopyPair(picture=HOSTILE, train=HOSTILE, similarity=0.9, move="mirrored", shift_px=(2.0, 0.0))
     return CopyAudit(
         pairs=(pair,),
@@ -66,6 +66,7 @@ def audit(*, rate=0.2, low=0.15, high=0.25):
         threshold=0.73,
         rate=rate,
         interval=(low, high),
+        p_value=p_value,
         num_generated=60,
         num_train=50,
         num_held_out=40,
@@ -217,6 +218,16 @@ def test_a_few_held_out_images_do_not_raise_the_alarm_of_copies(low, mood):
     (copies,) = (f for f in findings(report(copies=audit(low=low))) if f.text.startswith("Copies"))
     assert copies.mood == mood
     assert "20.0%" in copies.text
+
+
+def test_a_few_held_out_images_raise_it_where_chance_hardly_ever_does_so():
+    (copies,) = (f for f in findings(report(copies=audit(p_value=0.001))) if f.text.startswith("Copies"))
+    assert copies.mood == "bad"
+
+
+def test_the_verdict_says_how_many_measures_it_is_not_of():
+    assert f"{len(QUANTITIES) - 8} could not be compared" in headline(report(verdicts=("agrees",) * 8)).text
+    assert "could not be" not in headline(report(verdicts=("agrees",) * len(QUANTITIES))).text
 
 
 def test_copies_are_bad_news_where_many_held_out_images_say_what_chance_gives():

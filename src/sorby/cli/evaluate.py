@@ -27,7 +27,7 @@ def evaluate(
 ) -> None:
     """Say whether generated images can be believed: microstructure, then FID, KID, precision, recall and more."""
     from sorby.cli.train import chosen_device
-    from sorby.evaluation import evaluate as run
+    from sorby.evaluation.run import evaluate as run
     from sorby.report.reading import headline
 
     report = run(

@@ -46,7 +46,7 @@ def measure(
     from rich.console import Console
     from rich.table import Table
 
-    from sorby.measure import measure as run
+    from sorby.measurement import measure as run
     from sorby.microstructure.describe import Segmentation
 
     how = Segmentation(

@@ -13,6 +13,7 @@ What is hardly found: a copied part below three quarters of the picture, a copy 
 by a tenth, or one with light and dark exchanged.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,6 +106,20 @@ class Audit:
         """Share of held-out pictures above the threshold: about 1 %, by its definition."""
         held_out = self.held_out_similarities
         return None if held_out is None else float(np.mean(held_out > self.threshold))
+
+    def p_value(self, held_out_parents: Int[np.ndarray, " k"]) -> float | None:
+        """Chance that so many generated pictures are more like a training picture than *every* held-out one is.
+
+        Were both drawn alike, each order of all similarities would be as likely; patches of one micrograph count as
+        one held-out picture, which makes the chance larger. Needs no threshold, and so holds for few held-out pictures.
+        None without held-out pictures.
+        """
+        held_out = self.held_out_similarities
+        if held_out is None:
+            return None
+        num, num_held_out = len(self.nearest), len(np.unique(held_out_parents))
+        above = int(np.sum(self.similarities > held_out.max()))
+        return math.comb(num - above + num_held_out, num_held_out) / math.comb(num + num_held_out, num_held_out)
 
     def closest(self, num: int) -> tuple[Copy, ...]:
         """The `num` generated pictures most like a training picture, the most like first."""

@@ -107,6 +107,8 @@ class CopyAudit(BaseModel):
     """Share of generated pictures above it."""
     interval: tuple[float, float] | None
     """95 % interval of the rate."""
+    p_value: float | None
+    """Chance that as many generated pictures are more like a training picture than every held-out one is."""
     num_generated: int
     num_train: int
     num_held_out: int

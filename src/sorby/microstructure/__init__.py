@@ -1,1 +1,1 @@
-"""Numbers of metallography: arrays in, numbers out, in pixels; `sorby.measure` turns them into micrometres."""
+"""Numbers of metallography: arrays in, numbers out, in pixels; `sorby.measurement` turns them into micrometres."""

@@ -16,6 +16,8 @@ from sorby.errors import DataError
 
 DIRECTIONS = ((0, 1), (-1, 2), (-1, 1), (-2, 1), (-1, 0), (-2, -1), (-1, -1), (-1, -2))
 """Steps (rows, columns) to eight neighbours, anticlockwise as seen: 0, 27, 45, 63, 90, 117, 135 and 153 degrees."""
+SHARES = np.tile([math.atan(1 / 2) / math.pi, 1 / 8, 1 / 4 - math.atan(1 / 2) / math.pi, 1 / 8], 2)
+"""Share of all directions that is nearest to each of the eight."""
 
 
 def two_point(mask: Bool[np.ndarray, "h w"], *, periodic: bool = False) -> Float[np.ndarray, "h w"]:
@@ -125,6 +127,14 @@ def crossings(mask: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, " 8"]:
 def shifts(n: int) -> Int[np.ndarray, " n"]:
     """0, 1, 2, ..., -2, -1: the order of `numpy.fft.fftfreq`, which lists half of an even n as negative."""
     return (np.arange(n) + n // 2) % n - n // 2
+
+
+def mean_crossings(mask: Bool[np.ndarray, "h w"]) -> float:
+    """Boundaries of the phase crossed by a pixel length of test line, P_L, over all directions.
+
+    Each of the eight `DIRECTIONS` counts for those nearest to it. Raises `DataError` as `crossings` does.
+    """
+    return float(SHARES @ crossings(mask))
 
 
 @dataclass(frozen=True)

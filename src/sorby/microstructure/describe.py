@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
+from sorby.decode import Grey
 from sorby.errors import DataError
-from sorby.microstructure.correlate import anisotropy, crossings, radial, two_point
+from sorby.microstructure.correlate import anisotropy, mean_crossings, radial, two_point
 from sorby.microstructure.fraction import area_fraction
 from sorby.microstructure.particles import Edges, Particle, density_per_px2, labelled, particles
-from sorby.microstructure.segment import MOST_PHASES, Band, Grey, cleaned, local_mask, otsu, phases_of, separate
+from sorby.microstructure.segment import MOST_PHASES, Band, cleaned, local_mask, otsu, phases_of, separate
 from sorby.microstructure.topology import betti
 
 
@@ -142,21 +143,35 @@ class Described:
 def describe(grey: Grey, how: Segmentation = BY_OTSU) -> Described:
     """Segment an image and measure its phase. An image of one grey has no phases: no values, with the reason."""
     smooth = smoothed(grey, how.smooth_px) if how.smooth_px else grey
-    white = 255 if grey.dtype == np.uint8 else 2 ** int(grey.max()).bit_length() - 1  # 12 bits may come in 16
+    white = white_of(grey)
     contrast = float(grey.std()) * 255 / white
     if how.window_px:
         bright = local_mask(smooth, window_px=how.window_px)
-        mask = bright if how.phase % how.phases else ~bright
+        mask = cleaned(bright if how.phase % how.phases else ~bright, min_area_px2=how.min_area_px2)
         return _measured(mask, how, contrast=contrast, thresholds=(), band=None)
     try:
         thresholds = how.thresholds or otsu(smooth, phases=how.phases)
     except DataError as error:
-        nothing = np.zeros(grey.shape, np.int64)
-        return Described(Descriptors(contrast=contrast), (), None, (), nothing, reason=str(error))
+        return unmeasured(grey.shape, reason=str(error), contrast=contrast)
     step = round(how.step * white)
-    shares = [area_fraction(phase_mask(smooth, thresholds, how, shift=s)) for s in (0, -step, step)]
+    mask, *moved = (phase_mask(smooth, thresholds, how, shift=shift) for shift in (0, -step, step))
+    shares = [area_fraction(each) for each in (mask, *moved)]
     band = Band(low=min(shares), value=shares[0], high=max(shares), step=step)
-    return _measured(phase_mask(smooth, thresholds, how), how, contrast=contrast, thresholds=thresholds, band=band)
+    return _measured(mask, how, contrast=contrast, thresholds=thresholds, band=band)
+
+
+def unmeasured(shape: tuple[int, ...], *, reason: str, contrast: float | None = None) -> Described:
+    """An image in which there is nothing to measure, or nothing that can be."""
+    return Described(Descriptors(contrast=contrast), (), None, (), np.zeros(shape, np.int32), reason)
+
+
+def white_of(grey: Grey) -> int:
+    """The grey level of white: 255, or of 16-bit files what as many bits as are in use can hold, as 12 are in some.
+
+    >>> white_of(np.array([[0, 2000]], np.uint16))
+    2047
+    """
+    return 255 if grey.dtype == np.uint8 else max(2 ** int(grey.max()).bit_length() - 1, 1)
 
 
 def smoothed(grey: Grey, sigma_px: float) -> Grey:
@@ -189,7 +204,7 @@ def _measured(
     if fraction in (0.0, 1.0):
         values = Descriptors(area_fraction=fraction, contrast=contrast)
         return Described(values, thresholds, band, found, labels, reason="the image holds one phase only")
-    p_l = float(crossings(mask).mean())
+    p_l = mean_crossings(mask)
     weights = np.array([p.weight for p in found])
     values = Descriptors(
         area_fraction=fraction,

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from scipy import fft
 
 from sorby.decode import Grey
-from sorby.microstructure.correlate import crossings, shifts
+from sorby.microstructure.correlate import mean_crossings, shifts
 
 LEAST_PERIODS = 6
 """Fewest lamellae, over the shorter side of the image, whose peak stands clear of the slow changes of brightness."""
@@ -27,8 +27,6 @@ OVER_COARSER = 3
 to coarser sizes, and an overtone has its fundamental there."""
 WINDOW = 6
 """Sides of the image in standard deviations of the window."""
-SHARES = np.tile([math.atan(1 / 2) / math.pi, 1 / 8, 1 / 4 - math.atan(1 / 2) / math.pi, 1 / 8], 2)
-"""Share of all directions that is nearest to each of the eight of `crossings`."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def mean_random_spacing(mask: Bool[np.ndarray, "h w"]) -> float | None:
     Lamellae or gaps thinner than two or three pixels can slip through, and the distance comes out too long.
     Raises `DataError` for an image of fewer than 3 x 3 pixels.
     """
-    p_l = float(SHARES @ crossings(mask))
+    p_l = mean_crossings(mask)
     return 2 / p_l if p_l else None  # a lamella has two boundaries
 
 

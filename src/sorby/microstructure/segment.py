@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8, UInt16
+from jaxtyping import Bool, Int, UInt8
 from scipy import ndimage
 from skimage.filters import threshold_local, threshold_multiotsu
 from skimage.measure import label
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
+from sorby.decode import Grey
 from sorby.errors import DataError
 
-Grey = UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
 MOST_PHASES = 4
 """The search goes through all sets of thresholds, which takes seconds an image for five phases."""
 NECK_PX = 1

@@ -14,8 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from sorby.config import NetworkConfig
-from sorby.models.layers import normalise
-from sorby.models.stylegan2 import Mapping
+from sorby.models.stylegan2 import condition_mapping, onto
 
 WIDTH = 64
 """Channels after the projections and inside the heads."""
@@ -41,11 +40,7 @@ class ProjectedDiscriminator(nn.Module):
         self.mixers = nn.ModuleList(_projection(WIDTH, kernel=3) for _ in channels[1:])
         outputs = config.w_dim if config.condition_dim else 1
         self.heads = nn.ModuleList(_head(self.view_px // 2**i, outputs=outputs) for i in (2, 3, 4, 5))
-        self.mapping = (
-            Mapping(z_dim=0, condition_dim=config.condition_dim, w_dim=config.w_dim, num_layers=config.mapping_layers)
-            if config.condition_dim
-            else None
-        )
+        self.mapping = condition_mapping(config)
 
     def forward(
         self, images: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"], *, dtype: torch.dtype = torch.float32
@@ -55,10 +50,10 @@ class ProjectedDiscriminator(nn.Module):
         with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
             maps = self.projected(features)
             outputs = [head(x).flatten(1).float() for head, x in zip(self.heads, maps, strict=True)]
-        if self.mapping is None:
-            return torch.cat(outputs, 1)
-        w = normalise(self.mapping(None, condition))
-        return torch.stack([(x * w).sum(1) / math.sqrt(x.shape[1]) for x in outputs], 1)
+        if self.mapping is not None:
+            w = self.mapping(None, condition)
+            outputs = [onto(w, x) for x in outputs]
+        return torch.cat(outputs, 1)
 
     def view(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 v v"]:
         """What the frozen network sees: large enough, and of three channels."""

@@ -121,6 +121,18 @@ class GeneratorNetwork(nn.Module):
         return self.synthesis(self.styles(z, condition), noise, dtype=dtype)
 
 
+def condition_mapping(config: NetworkConfig) -> Mapping | None:
+    """From the condition to the w that a discriminator's features are projected onto; None without conditions."""
+    if not config.condition_dim:
+        return None
+    return Mapping(z_dim=0, condition_dim=config.condition_dim, w_dim=config.w_dim, num_layers=config.mapping_layers)
+
+
+def onto(w: Float[Tensor, "n d"], x: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
+    """Score of features by their projection onto the condition (Miyato & Koyama 2018, equation 3), of unit variance."""
+    return (x * normalise(w)).sum(1, keepdim=True) / math.sqrt(x.shape[1])
+
+
 class ResidualBlock(nn.Module):
     """Two convolutions beside a 1 x 1 shortcut; both halve the size and keep the variance."""
 
@@ -148,11 +160,7 @@ class Discriminator(nn.Module):
         self.linear = Linear(widths[-1] * 16, widths[-1], gain=ACTIVATION_GAIN)
         outputs = config.w_dim if config.condition_dim else 1
         self.out = Linear(widths[-1], outputs)
-        self.mapping = (
-            Mapping(z_dim=0, condition_dim=config.condition_dim, w_dim=config.w_dim, num_layers=config.mapping_layers)
-            if config.condition_dim
-            else None
-        )
+        self.mapping = condition_mapping(config)
 
     def forward(
         self, images: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"], *, dtype: torch.dtype = torch.float32
@@ -163,6 +171,4 @@ class Discriminator(nn.Module):
             x = block(x)
         x = activate(self.conv(self.minibatch_std(x.float())))
         x = self.out(activate(self.linear(x.flatten(1))))
-        if self.mapping is None:
-            return x
-        return (x * normalise(self.mapping(None, condition))).sum(1, keepdim=True) / math.sqrt(x.shape[1])
+        return x if self.mapping is None else onto(self.mapping(None, condition), x)

@@ -21,7 +21,9 @@ EXPECTED_CLOSE = 0.01
 FAR_ABOVE_CHANCE = 0.03
 """The threshold is itself an estimate, so a rate of a few percent is no alarm ..."""
 MANY_HELD_OUT = 100
-"""... and from fewer held-out images than this none is raised at all."""
+"""... and from fewer held-out images than this none is raised by it."""
+SURE = 0.01
+"""Chance below which images that beat every held-out one in likeness to training images are an alarm in any case."""
 FEW_COMPARED = f"At least {LEAST} micrographs and {LEAST} generated images that have them are needed."
 
 QUESTIONS = {
@@ -66,10 +68,11 @@ def headline(report: Report) -> Sentence:
         return Sentence("bad", f"Do not rely on it: the generated microstructure is not the real one. {told}{more}.")
     if num < len(QUANTITIES) / 2:
         return Sentence("open", f"Not decided: {num} of {len(QUANTITIES)} measures could be compared. {FEW_COMPARED}")
+    left_out = "" if num == len(QUANTITIES) else f" {len(QUANTITIES) - num} could not be compared."
     if overall(verdicts) == "agrees":
-        text = f"The microstructure agrees: {agree} of {num} measures within their margins, none outside."
+        text = f"The microstructure agrees: {agree} of {num} measures within their margins, none outside.{left_out}"
         return Sentence("good", text)
-    return Sentence("open", f"Not decided: {agree} of {num} measures agree, none is shown to differ.")
+    return Sentence("open", f"Not decided: {agree} of {num} measures agree, none is shown to differ.{left_out}")
 
 
 def _difference(d: Descriptor) -> str:
@@ -146,7 +149,8 @@ def _copies(report: Report) -> Sentence:
     )
     if low <= FAR_ABOVE_CHANCE:
         return Sentence("good", text)
-    return Sentence("bad" if audit.num_held_out >= MANY_HELD_OUT else "open", text)
+    sure = audit.num_held_out >= MANY_HELD_OUT or (audit.p_value is not None and audit.p_value < SURE)
+    return Sentence("bad" if sure else "open", text)
 
 
 def _likeness(report: Report) -> Sentence:

@@ -121,7 +121,7 @@ def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:
 
 def quick_scorer(images: UInt8[np.ndarray, "n c h w"], config: TrainConfig, *, device: torch.device | str) -> Scorer:
     """Scores of generated pictures against the training images: on the fast feature network, and by metallography."""
-    from sorby.measure import descriptor_table
+    from sorby.measurement import descriptor_table
     from sorby.metrics.quick import QuickScores
     from sorby.microstructure.compare import descriptor_error
     from sorby.microstructure.describe import comparable

@@ -11,7 +11,8 @@ from sorby.cli.measure import measure as command
 from sorby.conditions import ConditionSpace
 from sorby.data.dataset import Patch, write_dataset
 from sorby.errors import DataError, SorbyError
-from sorby.measure import Field, as_csv, fields_of, measure, measure_fields
+from sorby.fields import Field, fields_of
+from sorby.measurement import as_csv, measure, measure_fields
 from sorby.micrograph import write_micrograph
 from sorby.microstructure.describe import Segmentation
 from tests.data.made import texture, with_bar
@@ -87,8 +88,51 @@ def test_a_mask_of_the_same_name_is_measured_in_place_of_the_greys(folder, tmp_p
     measure(folder, tmp_path / "table.csv", masks=masks)
     assert [row["area_fraction"] for row in table(tmp_path / "table.csv")] == ["0.25", "0.5", "0.25"]
     (masks / "b.png").unlink()
+    (tmp_path / "table.csv").unlink()
     with pytest.raises(DataError, match=r"b\.png has no mask"):
         measure(folder, tmp_path / "table.csv", masks=masks)
+    assert not (tmp_path / "table.csv").exists()
+
+
+def test_what_cannot_be_read_or_does_not_fit_is_said_and_passed_over(folder, tmp_path):
+    (folder / "a.tif").write_bytes((folder / "a.tif").read_bytes()[:200])
+    (folder / "text.png").write_text("not an image")
+    said = []
+    measure(folder, tmp_path / "table.csv", say=said.append)
+    assert [row["image"] for row in table(tmp_path / "table.csv")] == ["b.png", "c.png"]
+    assert ["a.tif" in said[0], "text.png" in said[1]] == [True, True]
+
+
+def test_a_mask_of_another_size_is_said_and_its_image_passed_over(folder, tmp_path):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for name in "abc":
+        write_micrograph(masks / f"{name}.png", np.eye(64, dtype=np.uint8), pixel_size_um=None, description={})
+    said = []
+    measure(folder, tmp_path / "table.csv", masks=masks, say=said.append)
+    assert [row["image"] for row in table(tmp_path / "table.csv")] == ["c.png"]
+    assert "64 x 64 px, expected 256 x 256 px" in said[0]
+
+
+def test_a_folder_of_nothing_readable_leaves_nothing(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "text.png").write_text("not an image")
+    with pytest.raises(DataError, match="no images"):
+        measure(tmp_path / "images", tmp_path / "table.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]
+
+
+def test_black_16_bit_files_have_no_values_and_a_reason(tmp_path):
+    write_micrograph(tmp_path / "a.tif", np.zeros((64, 64), np.uint16), pixel_size_um=None, description={})
+    (measured,) = measure_fields(fields_of(tmp_path / "a.tif", num=1), Segmentation())
+    assert measured.described.values.area_fraction is None
+    assert "grey" in measured.described.reason
+
+
+def test_there_is_no_mean_in_pixels_of_images_of_several_pixel_sizes(folder, tmp_path):
+    one = measure(folder / "a.tif", tmp_path / "table.csv").estimates
+    several = measure(folder, tmp_path / "table.csv").estimates
+    assert set(one) - set(several) == {name for name in one if name.endswith(("_px", "_px2"))}
 
 
 def test_patches_of_one_micrograph_make_one_value(tmp_path):

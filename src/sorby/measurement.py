@@ -17,13 +17,10 @@ from jaxtyping import Float, UInt8
 from skimage.segmentation import find_boundaries
 
 from sorby.atomic import write_text
-from sorby.data.dataset import Dataset, is_dataset
-from sorby.data.infobar import find_info_bar
 from sorby.decode import Grey
 from sorby.errors import DataError
-from sorby.generator import Generator
-from sorby.metrics.sets import is_generator
-from sorby.micrograph import read_micrograph, write_micrograph
+from sorby.fields import Field, eight_bit, fields_of, one_channel
+from sorby.micrograph import write_micrograph
 from sorby.microstructure.describe import (
     BY_OTSU,
     QUANTITIES,
@@ -32,15 +29,14 @@ from sorby.microstructure.describe import (
     Segmentation,
     describe,
     describe_mask,
+    unmeasured,
 )
 from sorby.microstructure.fraction import Estimate, estimate
 from sorby.microstructure.particles import Particle
-from sorby.sources import ImageFile, find_images
 
 FEW = 64
 """So many images or fewer are measured before other processes would have started."""
 CHUNK = 16
-LUMA = (0.299, 0.587, 0.114)
 NO_SIZE = "no pixel size: lengths in px only"
 OUTLINE = (255, 64, 0)
 LENGTHS = ("equivalent_diameter", "major", "minor", "perimeter", "x", "y")
@@ -49,20 +45,6 @@ Say = Callable[[str], None]
 Row = dict[str, object]
 PARTICLE_COLUMNS = ("image", "parent", *(f.name for f in dataclass_fields(Particle)))
 """Header of the table of particles where there are none."""
-
-
-@dataclass(frozen=True, eq=False)
-class Field:
-    """A field of view: one image, or one patch of a micrograph."""
-
-    name: str
-    parent: str
-    """The micrograph it is part of; fields of one parent are not independent."""
-    grey: Grey
-    pixel_size_um: float | None
-    note: str = ""
-    mask: Grey | None = None
-    """The phase as somebody marked it, above 0; None to find it by grey."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,19 +81,20 @@ def measure(
     device: str = "cpu",
     say: Say = lambda _: None,
 ) -> Summary:
-    """Measure a folder of micrographs, a dataset, a run or a generator.
+    """Measure a folder of micrographs, a dataset, a run or a generator; see `fields_of` for how each is taken.
 
     Writes `out` (a row an image), `out` with `.particles.csv` (a row a particle), and the first `overlays` images with
-    the phase outlined into a folder `.overlays` beside, to be checked by eye. A generator draws `num` pictures, a
-    dataset gives at most so many patches, drawn with `seed`. `pixel_size_um` stands in where a file states none.
+    the phase outlined into a folder `.overlays` beside, to be checked by eye. What cannot be read is told to `say`.
     More than one of `workers` are processes, which a script may start only under `if __name__ == "__main__"`.
     Raises `DataError` where there is nothing to measure, and before anything is measured where `out` will not do.
     """
     out = Path(out)
     _check_out(out, Path(path))
+    fields = fields_of(
+        Path(path), num=num, seed=seed, pixel_size_um=pixel_size_um, masks=masks, device=device, warn=say
+    )
     for old in out.with_suffix(".overlays").glob("[0-9][0-9][0-9]-*.png"):
         old.unlink()
-    fields = fields_of(Path(path), num=num, seed=seed, pixel_size_um=pixel_size_um, masks=masks, device=device)
     rows: list[Row] = []
     particle_rows: list[Row] = []
     for number, measured in enumerate(measure_fields(fields, how, workers=workers)):
@@ -121,28 +104,10 @@ def measure(
             _write_overlay(out.with_suffix(".overlays"), number, measured)
         if (number + 1) % 500 == 0:
             say(f"{number + 1} images measured")
-    write_text(out, as_csv(rows))
+    summary = summarise(rows, num_particles=len(particle_rows))
     write_text(out.with_suffix(".particles.csv"), as_csv(particle_rows, header=PARTICLE_COLUMNS))
-    return summarise(rows, num_particles=len(particle_rows))
-
-
-def fields_of(
-    path: Path,
-    *,
-    num: int,
-    seed: int = 0,
-    pixel_size_um: float | None = None,
-    masks: Path | None = None,
-    device: str = "cpu",
-) -> Iterator[Field]:
-    """The fields of anything that holds or draws images. Info bars of raw micrographs are cut off, which is noted."""
-    if masks and (is_generator(path) or is_dataset(path)):
-        raise DataError(f"--masks goes with a folder of micrographs, and {path} is none: leave it out.")
-    if is_generator(path):
-        return _drawn(Generator.load(path, device=device), range(seed, seed + num), pixel_size_um)
-    if is_dataset(path):
-        return _of_dataset(Dataset.open(path), num, seed, pixel_size_um)
-    return _of_files(find_images([path]), pixel_size_um, masks)
+    write_text(out, as_csv(rows))
+    return summary
 
 
 def measure_fields(fields: Iterable[Field], how: Segmentation, *, workers: int = 1) -> Iterator[Measured]:
@@ -161,11 +126,11 @@ def measure_fields(fields: Iterable[Field], how: Segmentation, *, workers: int =
 
 
 def measure_field(field: Field, how: Segmentation) -> Measured:
-    """One field. Raises `DataError`, naming it, where it cannot be measured."""
+    """One field; what cannot be measured has no values, with the reason."""
     try:
         described = describe(field.grey, how) if field.mask is None else describe_mask(field.mask > 0, how)
     except DataError as error:
-        raise DataError(f"{field.name}: {error}") from error
+        described = unmeasured(field.grey.shape, reason=str(error))
     return Measured(field, described)
 
 
@@ -231,10 +196,15 @@ def unit_of(quantity: Quantity, pixel_size_um: float | None) -> tuple[float, str
 
 
 def summarise(rows: Sequence[Row], *, num_particles: int) -> Summary:
-    """Means with intervals; the fields of a parent make one value, since they are not independent."""
+    """Means with intervals; the fields of a parent make one value, since they are not independent.
+
+    Of images with several pixel sizes there are no means in pixels.
+    """
     if not rows:
         raise DataError("There are no images to measure.")
     names = [name for quantity in QUANTITIES for name in in_units(quantity, None, None)]
+    if len({row["pixel_size_um"] for row in rows}) > 1:
+        names = [name for name in names if not name.endswith(("_px", "_px2"))]
     estimates = {name: estimate(values) for name in names if len(values := _by_parent(rows, name))}
     notes = [str(row["note"]) for row in rows if row["note"]]
     return Summary(
@@ -242,7 +212,7 @@ def summarise(rows: Sequence[Row], *, num_particles: int) -> Summary:
         num_fields=len(rows),
         num_parents=len({row["parent"] for row in rows}),
         num_particles=num_particles,
-        notes=tuple(f"{notes.count(note)} images: {note}" for note in dict.fromkeys(notes)),
+        notes=tuple(f"{notes.count(note)} of {len(rows)} images: {note}" for note in dict.fromkeys(notes)),
     )
 
 
@@ -250,7 +220,7 @@ def descriptor_table(
     pictures: Iterable[UInt8[np.ndarray, "_ c h w"]], how: Segmentation = BY_OTSU, *, workers: int = 1
 ) -> Float[np.ndarray, "n q"]:
     """The descriptors of pictures, a row each in the order of `QUANTITIES`, in pixels; NaN where there is none."""
-    fields = (Field("", "", _one_channel(picture), None) for batch in pictures for picture in batch)
+    fields = (Field("", "", one_channel(picture), None) for batch in pictures for picture in batch)
     rows = [
         [getattr(measured.described.values, quantity.name) for quantity in QUANTITIES]
         for measured in measure_fields(fields, how, workers=workers)
@@ -270,7 +240,7 @@ def as_csv(rows: Sequence[Row], *, header: Sequence[str] = ()) -> str:
 def overlay(grey: Grey, described: Described) -> UInt8[np.ndarray, "H W 3"]:
     """The image with the outlines of the phase in colour, enlarged to at least 512 px so that pixels can be told."""
     factor = max(1, math.ceil(512 / max(grey.shape)))
-    big = np.kron(_eight_bit(grey), np.ones((factor, factor), np.uint8))
+    big = np.kron(eight_bit(grey), np.ones((factor, factor), np.uint8))
     outline = find_boundaries(np.kron(described.labels, np.ones((factor, factor), np.int64)), mode="inner")
     picture = np.repeat(big[:, :, None], 3, axis=2)
     picture[outline] = OUTLINE
@@ -283,69 +253,6 @@ def _check_out(out: Path, path: Path) -> None:
         raise DataError(f"--out {out}: expected the name of a table, ending in .csv.")
     if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
         raise DataError(f"--out {out} lies in {path}, so its outlines would be measured the next time: choose another.")
-
-
-def _drawn(generator: Generator, seeds: range, pixel_size_um: float | None) -> Iterator[Field]:
-    size = generator.card.pixel_size_um or pixel_size_um
-    for start in range(0, len(seeds), CHUNK):
-        batch = seeds[start : start + CHUNK]
-        for seed, picture in zip(batch, generator.images(batch), strict=True):
-            yield Field(f"seed {seed}", f"seed {seed}", _one_channel(picture), size, note="synthetic")
-
-
-def _of_dataset(data: Dataset, num: int, seed: int, pixel_size_um: float | None) -> Iterator[Field]:
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(data))[:num])
-    for index in chosen:
-        patch = data.patches[index]
-        grey = _one_channel(data.images([int(index)])[0])
-        yield Field(patch.file, patch.parent, grey, patch.pixel_size_um or pixel_size_um)
-
-
-def _of_files(files: Sequence[ImageFile], pixel_size_um: float | None, masks: Path | None) -> Iterator[Field]:
-    marked = _by_stem(find_images([masks])) if masks else {}
-    if masks:
-        _by_stem(files)
-    for file in files:
-        micrograph = read_micrograph(file)
-        grey = micrograph.grey
-        top, bottom = find_info_bar(_eight_bit(grey))
-        note = "" if bottom - top == len(grey) else f"info bar of {len(grey) - bottom + top} rows cut off"
-        mask = _mask_of(file, grey, marked)[top:bottom] if masks else None
-        size = micrograph.pixel_size_um or pixel_size_um
-        yield Field(file.name, file.name, grey[top:bottom], size, note, mask)
-
-
-def _by_stem(files: Sequence[ImageFile]) -> dict[str, ImageFile]:
-    """Files by name without suffix. Raises `DataError` where two have one name: a mask could go to either."""
-    found: dict[str, ImageFile] = {}
-    for file in files:
-        stem = Path(file.name).stem
-        if stem in found:
-            raise DataError(f"{found[stem].name} and {file.name} have one name: masks are found by name, rename one.")
-        found[stem] = file
-    return found
-
-
-def _mask_of(file: ImageFile, grey: Grey, marked: dict[str, ImageFile]) -> Grey:
-    stem = Path(file.name).stem
-    if stem not in marked:
-        raise DataError(f"{file.name} has no mask: expected an image named {stem} with any suffix among the masks.")
-    mask = read_micrograph(marked[stem]).grey
-    if mask.shape != grey.shape:
-        raise DataError(
-            f"{marked[stem].name} is {mask.shape}, expected {grey.shape} px (rows, columns) as {file.name}."
-        )
-    return mask
-
-
-def _eight_bit(grey: Grey) -> UInt8[np.ndarray, "h w"]:
-    """For looking at, not for measuring: 16-bit greys with the largest made white."""
-    return grey if grey.dtype == np.uint8 else (grey * (255 / max(int(grey.max()), 1))).astype(np.uint8)
-
-
-def _one_channel(picture: UInt8[np.ndarray, "c h w"]) -> UInt8[np.ndarray, "h w"]:
-    """Colours become grey as `read_micrograph` makes them: ITU-R 601 luma."""
-    return picture[0] if len(picture) == 1 else np.rint(np.tensordot(LUMA, picture, 1)).astype(np.uint8)
 
 
 def _particle_row(field: Field, particle: Particle) -> Row:

@@ -10,7 +10,7 @@ from sorby.cli.evaluate import evaluate as command
 from sorby.conditions import ConditionSpace
 from sorby.data.dataset import Dataset, Patch, write_dataset
 from sorby.errors import DataError, WeightsError
-from sorby.evaluation import evaluate
+from sorby.evaluation.run import evaluate
 from sorby.metrics.record import Report
 
 FAST = ["efficientnet-lite0"]
