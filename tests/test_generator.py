@@ -44,10 +44,17 @@ def test_a_picture_depends_on_its_seed_alone_up_to_rounding():
 
 
 def test_loading_gives_back_pictures_and_card(saved):
-    G, loaded = generator(), Generator.load(saved)
+    G, loaded = generator(), Generator.load(saved, dtype=torch.float32)
     np.testing.assert_array_equal(G.images(range(4)), loaded.images(range(4)))
     assert loaded.card == G.card
     assert loaded.hash == G.hash
+
+
+def test_pictures_in_bfloat16_are_those_in_float32_to_a_grey_value(saved):
+    exact, rounded = (
+        Generator.load(saved, dtype=dtype).images(range(8)).astype(int) for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert 0 < abs(exact - rounded).mean() < 1
 
 
 def test_a_run_folder_gives_its_best_generator_and_else_its_last(tmp_path):

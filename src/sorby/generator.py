@@ -24,7 +24,7 @@ from sorby.atomic import new_folder, write_bytes, write_text
 from sorby.conditions import ConditionSpace
 from sorby.config import NetworkConfig
 from sorby.errors import ConfigError, WeightsError
-from sorby.models.place import place
+from sorby.models.place import fastest_dtype, place
 from sorby.models.stylegan2 import GeneratorNetwork
 from sorby.seeds import rng_for
 
@@ -86,9 +86,13 @@ class Generator:
         self.dtype = dtype
 
     @classmethod
-    def load(cls, path: str | Path, *, device: torch.device | str = "cpu") -> "Generator":
-        """Open a generator folder, or the best generator of a run folder.
+    def load(
+        cls, path: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    ) -> "Generator":
+        """Open a generator folder, or the best generator of a run folder, to draw and not to train.
 
+        Without a `dtype` the convolutions are done in the one that is fastest on `device`; pictures in bfloat16 are
+        half a grey value off on average.
         Raises `WeightsError` where `path` holds neither, or weights that are damaged or do not fit the card.
         """
         folder = _generator_folder(Path(path))
@@ -104,7 +108,9 @@ class Generator:
             ) from None
         network = GeneratorNetwork(card.network)
         _fill(network, tensors, folder)
-        return cls(network, card, device=device)
+        generator = cls(network, card, device=device, dtype=dtype or fastest_dtype(device))
+        network.freeze(generator.dtype)
+        return generator
 
     def save(self, path: str | Path) -> None:
         """Write the generator folder in one step, in the place of an earlier one.

@@ -79,19 +79,22 @@ class ModulatedConv(nn.Module):
         self.weight_scale = 1 / math.sqrt(inputs * kernel**2)
         self.demodulate = demodulate
         self.up = up
+        self.frozen: tuple[Tensor, Tensor] | None = None
+        """Weight and energy, once they do not change any more."""
 
     def forward(
         self, x: Float[Tensor, "n i h w"], style: Float[Tensor, "n i"]
     ) -> tuple[Float[Tensor, "n o _ _"], Float[Tensor, "n o 1 1"] | None]:
         """Convolution of the scaled input, and the factors sigma of equation 3, not yet applied, that demodulate it."""
-        weight = self.weight * self.weight_scale
-        sigma = None
-        if self.demodulate:
-            energy = style.square() @ weight.square().sum((2, 3)).T
-            sigma = (energy + 1e-8).rsqrt()[:, :, None, None]
+        weight, energy = self.frozen or self.weight_and_energy(x.dtype)
+        sigma = (style.square() @ energy + 1e-8).rsqrt()[:, :, None, None] if self.demodulate else None
         x = x * style[:, :, None, None].to(x.dtype)
-        weight = weight.to(x.dtype)
         return (conv_up(x, weight) if self.up else F.conv2d(x, weight, padding=weight.shape[-1] // 2)), sigma
+
+    def weight_and_energy(self, dtype: torch.dtype) -> tuple[Float[Tensor, "o i k k"], Float[Tensor, "i o"]]:
+        """The weight as it is used, and its energy from each input channel to each output channel."""
+        weight = self.weight * self.weight_scale
+        return weight.to(dtype), weight.square().sum((2, 3)).T
 
 
 class StyledConv(nn.Module):

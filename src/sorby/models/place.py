@@ -1,4 +1,4 @@
-"""Where networks live, and in which order their weights lie."""
+"""Where networks live, in which order their weights lie, and how precisely they are used."""
 
 from typing import TypeVar
 
@@ -11,3 +11,17 @@ N = TypeVar("N", bound=nn.Module)
 def place(network: N, device: torch.device | str) -> N:
     """Move a network to a device, channels last: the layout in which convolutions are fastest."""
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def fastest_dtype(device: torch.device | str) -> torch.dtype:
+    """The precision in which convolutions are fastest: bfloat16 where the device computes in it, else float32."""
+    kind = torch.device(device).type
+    if kind == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif kind == "cpu":
+        # A processor without these instructions imitates bfloat16, which is slower than float32.
+        instructions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        native = any(getattr(torch.cpu, name, bool)() for name in instructions)
+    else:
+        native = False
+    return torch.bfloat16 if native else torch.float32

@@ -17,6 +17,7 @@ from sorby.models.layers import (
     Conv,
     Linear,
     MinibatchStd,
+    ModulatedConv,
     StyledConv,
     ToGrey,
     activate,
@@ -105,6 +106,13 @@ class GeneratorNetwork(nn.Module):
         )
         self.synthesis = Synthesis(config)
         self.register_buffer("w_mean", torch.zeros(config.w_dim))
+
+    def freeze(self, dtype: torch.dtype) -> None:
+        """Scale and round the weights once for all pictures to come, at `dtype`; they must not change any more."""
+        with torch.no_grad():
+            for module in self.modules():
+                if isinstance(module, ModulatedConv):
+                    module.frozen = module.weight_and_energy(dtype)
 
     def styles(self, z: Float[Tensor, "n z"], condition: Float[Tensor, "n k"]) -> Float[Tensor, "n l d"]:
         """The same w for every layer."""
