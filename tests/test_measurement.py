@@ -1,5 +1,6 @@
 import csv
 import math
+import re
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
+from sorby import measurement
 from sorby.cli.measure import measure as command
 from sorby.conditions import ConditionSpace
 from sorby.data.dataset import Patch, write_dataset
@@ -17,6 +19,7 @@ from sorby.micrograph import write_micrograph
 from sorby.microstructure.describe import Segmentation
 from tests.data.made import texture, with_bar
 from tests.microstructure.test_describe import discs
+from tests.microstructure.test_full import TEN_LEVELS, cones
 
 
 def table(path):
@@ -44,6 +47,78 @@ def test_lengths_are_in_micrometres_where_the_size_is_known_and_empty_with_a_rea
     assert b["note"] == "no pixel size: lengths in px only"
     assert (c["area_fraction"], c["mean_chord_px"]) == ("", "")
     assert "grey values" in c["note"]
+
+
+def test_beside_each_number_of_the_phase_stands_its_band_in_the_same_unit(tmp_path):
+    """Discs of radius 16 px, and 14 and 18 with the threshold a step of 10 levels up and down; 0.5 µm a pixel."""
+    write_micrograph(tmp_path / "a.tif", cones(), pixel_size_um=0.5, description={})
+    summary = measure(tmp_path / "a.tif", tmp_path / "table.csv", how=TEN_LEVELS)
+    (row,) = table(tmp_path / "table.csv")
+    for name, radii in {
+        "mean_diameter_px": (32, 28, 36),
+        "mean_diameter_um": (16, 14, 18),
+        "boundary_density_per_px": [2 * math.pi * r / 64**2 for r in (16, 14, 18)],
+        "boundary_density_per_um": [4 * math.pi * r / 64**2 for r in (16, 14, 18)],
+        "area_fraction": [math.pi * r**2 / 64**2 for r in (16, 14, 18)],
+    }.items():
+        cells = [float(row[column]) for column in (name, f"{name}_low", f"{name}_high")]
+        assert cells == pytest.approx(list(radii), rel=0.03), name
+        assert [summary.estimates[name].value, *summary.bands[name]] == pytest.approx(cells, rel=1e-5)
+    assert "contrast_low" not in row
+    assert set(summary.estimates) - set(summary.bands) == {"contrast"}
+
+
+def test_a_marked_phase_hangs_on_no_threshold(folder, tmp_path):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    write_micrograph(masks / "a.png", discs(), pixel_size_um=None, description={})
+    summary = measure(folder / "a.tif", tmp_path / "table.csv", masks=masks)
+    (row,) = table(tmp_path / "table.csv")
+    assert (row["area_fraction_low"], row["area_fraction_high"], summary.bands) == ("", "", {})
+
+
+def test_the_mean_of_the_bands_is_over_micrographs_like_the_mean(tmp_path):
+    """Ramps with 156 and 100 of 256 columns above the threshold, 8 more or fewer with it a step away."""
+    (tmp_path / "images").mkdir()
+    for name, first in (("a", 0), ("b", -56)):
+        ramp = np.tile((np.arange(256) + first).clip(0).astype(np.uint8), (64, 1))
+        write_micrograph(tmp_path / "images" / f"{name}.png", ramp, pixel_size_um=None, description={})
+    how = Segmentation(thresholds=(99,), smooth_px=0, step=8 / 255)
+    summary = measure(tmp_path / "images", tmp_path / "table.csv", how=how)
+    assert summary.estimates["area_fraction"].value == 128 / 256
+    assert summary.bands["area_fraction"] == pytest.approx((120 / 256, 136 / 256), rel=1e-5)
+
+
+def test_curves_of_each_pixel_size_stand_by_themselves(tmp_path):
+    """Random pixels of share one half: S2 falls from 1/2 to 1/4 within a pixel, a line of two pixels has 1/4 too."""
+    (tmp_path / "images").mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        grey = 255 * (rng.random((64, 64)) < 0.5).astype(np.uint8)
+        size = (0.5, 0.25, None)[i % 3]
+        write_micrograph(tmp_path / "images" / f"{i:02d}.tif", grey, pixel_size_um=size, description={})
+    how = Segmentation(thresholds=(128,), smooth_px=0, min_area_px2=1)
+    measure(tmp_path / "images", tmp_path / "table.csv", how=how, curves=True)
+    rows = table(tmp_path / "table.curves.csv")
+    assert len(rows) == 3 * 5 * 33
+    for row in rows:
+        size = row["pixel_size_um"]
+        assert row["r_um"] == (f"{int(row['r_px']) * float(size):.6g}" if size else "")
+        assert row["micrographs"] == "4"
+        if int(row["r_px"]) < 2:
+            expected = {0: 1 / 2, 1: 1 / 4}[int(row["r_px"])]
+            assert float(row["mean"]) == pytest.approx(expected, abs=0.02)
+            assert float(row["low"]) < float(row["mean"]) < float(row["high"])
+    assert {row["pixel_size_um"] for row in rows} == {"0.5", "0.25", ""}
+
+
+def test_curves_are_written_where_asked_for_and_an_earlier_table_of_them_does_not_stay(folder, tmp_path):
+    measure(folder, tmp_path / "table.csv", curves=True)
+    assert {row["micrographs"] for row in table(tmp_path / "table.curves.csv")} == {"1"}  # c.png has no phases
+    measure(folder, tmp_path / "table.csv")
+    assert not (tmp_path / "table.curves.csv").exists()
+    measure(folder / "c.png", tmp_path / "table.csv", curves=True)
+    assert table(tmp_path / "table.curves.csv") == []
 
 
 def test_every_particle_has_a_row(folder, tmp_path):
@@ -151,10 +226,12 @@ def test_patches_of_one_micrograph_make_one_value(tmp_path):
     assert fraction.high - fraction.value == pytest.approx(4.303 * values.std(ddof=1) / math.sqrt(3), rel=1e-3)
 
 
-def test_many_processes_give_what_one_gives():
+def test_many_processes_give_what_one_gives(monkeypatch):
+    monkeypatch.setattr(measurement, "FEW_PX", 10 * 32**2)
     rng = np.random.default_rng(0)
     fields = [Field(str(i), str(i), rng.integers(0, 256, (32, 32)).astype(np.uint8), None) for i in range(70)]
     one, two = (list(measure_fields(fields, Segmentation(), workers=n)) for n in (1, 2))
+    assert [m.described.band for m in one] == [m.described.band for m in two]
     assert [m.described.values for m in one] == [m.described.values for m in two]
     assert [m.field.name for m in two] == [str(i) for i in range(70)]
 
@@ -206,11 +283,22 @@ def test_the_command_prints_means_with_intervals_and_says_where_to_look(folder, 
     app = typer.Typer()
     app.command()(command)
     out = tmp_path / "table.csv"
-    result = CliRunner().invoke(app, [str(folder), "--out", str(out), "--pixel-size-um", "0.5", "--overlays", "1"])
+    result = CliRunner().invoke(
+        app, [str(folder), "--out", str(out), "--pixel-size-um", "0.5", "--overlays", "1", "--curves"]
+    )
     assert result.exit_code == 0, result.output
-    assert "area_fraction" in result.output
+    said = result.output.splitlines()
+    assert [word in said[0] for word in ("mean", "95 % interval", "threshold ± step")] == [True] * 3
+    assert re.match(r" *area_fraction +0\.\d+ +\S+ to \S+ +0\.\d+ to 0\.\d+ +2", said[1])
+    assert "mean_chord_um" in result.output
+    assert "mean_chord_px" not in result.output
     assert "3 images of 3 micrographs" in " ".join(result.output.split())
-    assert out.is_file()
+    assert {path.name for path in tmp_path.glob("table.*")} == {
+        "table.csv",
+        "table.particles.csv",
+        "table.curves.csv",
+        "table.overlays",
+    }
 
 
 @pytest.mark.parametrize(

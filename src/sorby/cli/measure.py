@@ -41,13 +41,18 @@ def measure(
     num: Annotated[int, typer.Option(help="Pictures of a generator, or patches of a dataset at most.", min=1)] = 1000,
     seed: Annotated[int, typer.Option(help="First seed of a generator; draws the patches of a dataset.", min=0)] = 0,
     overlays: Annotated[int, typer.Option(help="Images drawn with their outlines, to be checked by eye.", min=0)] = 24,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Write two-point probability and lineal path over the distance as well.")
+    ] = False,
 ) -> None:
     """Measure phases and particles: a table of images, a table of particles, and outlines to check them by eye."""
     from rich.console import Console
     from rich.table import Table
 
+    from sorby.measurement import in_units
     from sorby.measurement import measure as run
     from sorby.microstructure.describe import Segmentation
+    from sorby.microstructure.full import ALL_QUANTITIES
 
     how = Segmentation(
         phases=len(threshold) + 1 if threshold else phases,
@@ -68,22 +73,30 @@ def measure(
         pixel_size_um=pixel_size_um,
         masks=masks,
         overlays=overlays,
+        curves=curves,
         workers=os.cpu_count() or 1,
         say=lambda text: typer.echo(f"{text} ...", err=True),
     )
     table = Table(box=None, header_style="cyan")
-    for title in ("", "mean", "95 % interval", "micrographs"):
-        table.add_column(title, justify="left" if not title else "right")
-    for name, e in summary.estimates.items():
-        interval = "" if e.low is None or e.high is None else f"{e.low:.4g} to {e.high:.4g}"
-        table.add_row(name, f"{e.value:.4g}", interval, str(e.num))
+    for title in ("", "mean", "95 % interval", "threshold ± step", "n"):
+        table.add_column(title, justify="right" if title else "left", no_wrap=not title)
+    for quantity in ALL_QUANTITIES:
+        names = [name for name in in_units(quantity, None, None) if name in summary.estimates]
+        for name in names[-1:]:  # in micrometres where they are known
+            e, band = summary.estimates[name], summary.bands.get(name, (None, None))
+            table.add_row(name, f"{e.value:.4g}", _range(e.low, e.high), _range(*band), str(e.num))
     Console().print(table)
     for note in summary.notes:
         typer.echo(f"note: {note}", err=True)
+    tables = [out, out.with_suffix(".particles.csv"), *([out.with_suffix(".curves.csv")] if curves else [])]
     typer.echo(
-        f"{summary.num_fields} images of {summary.num_parents} micrographs, {summary.num_particles} particles: {out}, "
-        f"{out.with_suffix('.particles.csv')}; check the outlines in {out.with_suffix('.overlays')}"
+        f"{summary.num_fields} images of {summary.num_parents} micrographs, {summary.num_particles} particles: "
+        f"{', '.join(map(str, tables))}; check the outlines in {out.with_suffix('.overlays')}"
     )
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.3g} to {high:.3g}"
 
 
 def _edges(name: str) -> "Edges":

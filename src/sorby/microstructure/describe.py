@@ -13,7 +13,7 @@ from sorby.errors import DataError
 from sorby.microstructure.correlate import anisotropy, mean_crossings, radial, two_point
 from sorby.microstructure.fraction import area_fraction
 from sorby.microstructure.particles import Edges, Particle, density_per_px2, labelled, particles
-from sorby.microstructure.segment import MOST_PHASES, Band, cleaned, local_mask, otsu, phases_of, separate
+from sorby.microstructure.segment import MOST_PHASES, cleaned, local_mask, otsu, phases_of, separate
 from sorby.microstructure.topology import betti
 
 
@@ -38,7 +38,7 @@ class Segmentation:
     edges: Edges = "correct"
     """What becomes of particles that the edge of the image cuts, see `particles`."""
     step: float = 0.02
-    """By how much the threshold is moved for the band of the area fraction, as a share of black to white."""
+    """By how much a threshold is moved to see what hangs on it, as a share of black to white."""
 
     def __post_init__(self) -> None:
         if not 2 <= self.phases <= MOST_PHASES:
@@ -66,7 +66,9 @@ class Quantity:
     name: str
     title: str
     power: int
-    """Of length: 1 for a length, -2 for a number per area, 0 where the pixel size does not matter."""
+    """Of length: 1 for a length, -1 or -2 for what is per length or area, 0 where the pixel size does not matter."""
+    of_phase: bool = True
+    """Whether it depends on where the phase was found to be, or on the grey values alone."""
 
     @property
     def is_length(self) -> bool:
@@ -85,7 +87,7 @@ QUANTITIES = (
     Quantity("mean_aspect_ratio", "mean aspect ratio", 0),
     Quantity("mean_circularity", "mean circularity", 0),
     Quantity("hole_density", "holes per area", -2),
-    Quantity("contrast", "contrast", 0),
+    Quantity("contrast", "contrast", 0, of_phase=False),
 )
 """Every number of `Descriptors`, in its order."""
 
@@ -132,8 +134,6 @@ class Described:
     values: Descriptors
     thresholds: tuple[int, ...]
     """Empty where there were none: a local threshold, or a mask that was given."""
-    fraction_band: Band | None
-    """The area fraction with each threshold moved a step down and up; None without a threshold."""
     particles: tuple[Particle, ...]
     labels: Int[np.ndarray, "h w"]
     reason: str
@@ -141,28 +141,18 @@ class Described:
 
 
 def describe(grey: Grey, how: Segmentation = BY_OTSU) -> Described:
-    """Segment an image and measure its phase. An image of one grey has no phases: no values, with the reason."""
-    smooth = smoothed(grey, how.smooth_px) if how.smooth_px else grey
-    white = white_of(grey)
-    contrast = float(grey.std()) * 255 / white
-    if how.window_px:
-        bright = local_mask(smooth, window_px=how.window_px)
-        mask = cleaned(bright if how.phase % how.phases else ~bright, min_area_px2=how.min_area_px2)
-        return _measured(mask, how, contrast=contrast, thresholds=(), band=None)
+    """Segment an image and measure its phase. One of a single grey, or too small, has no values but a reason."""
+    contrast = contrast_of(grey)
     try:
-        thresholds = how.thresholds or otsu(smooth, phases=how.phases)
+        thresholds, (mask,) = phase_masks(grey, how)
+        return describe_mask(mask, how, contrast=contrast, thresholds=thresholds)
     except DataError as error:
-        return unmeasured(grey.shape, reason=str(error), contrast=contrast)
-    step = round(how.step * white)
-    mask, *moved = (phase_mask(smooth, thresholds, how, shift=shift) for shift in (0, -step, step))
-    shares = [area_fraction(each) for each in (mask, *moved)]
-    band = Band(low=min(shares), value=shares[0], high=max(shares), step=step)
-    return _measured(mask, how, contrast=contrast, thresholds=thresholds, band=band)
+        return Described(Descriptors(contrast=contrast), (), (), np.zeros(grey.shape, np.int32), reason=str(error))
 
 
-def unmeasured(shape: tuple[int, ...], *, reason: str, contrast: float | None = None) -> Described:
-    """An image in which there is nothing to measure, or nothing that can be."""
-    return Described(Descriptors(contrast=contrast), (), None, (), np.zeros(shape, np.int32), reason)
+def contrast_of(grey: Grey) -> float:
+    """Standard deviation of the grey values, in levels with white at 255."""
+    return float(grey.std()) * 255 / white_of(grey)
 
 
 def white_of(grey: Grey) -> int:
@@ -179,31 +169,42 @@ def smoothed(grey: Grey, sigma_px: float) -> Grey:
     return np.rint(ndimage.gaussian_filter(grey, sigma_px, output=np.float64)).astype(grey.dtype)
 
 
-def describe_mask(mask: Bool[np.ndarray, "h w"], how: Segmentation = BY_OTSU) -> Described:
-    """Measure a phase that somebody has marked; only the minimum size, the separation and the edge rule apply."""
-    return _measured(mask, how, contrast=None, thresholds=(), band=None)
+def phase_masks(
+    grey: Grey, how: Segmentation, *, moves: Sequence[int] = (0,)
+) -> tuple[tuple[int, ...], list[Bool[np.ndarray, "h w"]]]:
+    """Thresholds, none where they are local, and the phase with all of them moved by each of so many steps of `how`.
+
+    The phase is without specks. Raises `DataError` for an image of too few grey values.
+    """
+    smooth = smoothed(grey, how.smooth_px) if how.smooth_px else grey
+    shifts = [move * round(how.step * white_of(grey)) for move in moves]
+    wanted = how.phase % how.phases
+    if how.window_px:
+        thresholds: tuple[int, ...] = ()
+        parted = [local_mask(smooth, window_px=how.window_px, offset=-shift) for shift in shifts]
+    else:
+        thresholds = how.thresholds or otsu(smooth, phases=how.phases)
+        parted = [phases_of(smooth, [t + shift for t in thresholds]) for shift in shifts]
+    return thresholds, [cleaned(phases == wanted, min_area_px2=how.min_area_px2) for phases in parted]
 
 
-def phase_mask(grey: Grey, thresholds: Sequence[int], how: Segmentation, *, shift: int = 0) -> Bool[np.ndarray, "h w"]:
-    """The phase of `how`, with all thresholds moved by `shift` grey levels, and without specks."""
-    mask = phases_of(grey, [t + shift for t in thresholds]) == how.phase % how.phases
-    return cleaned(mask, min_area_px2=how.min_area_px2)
-
-
-def _measured(
+def describe_mask(
     mask: Bool[np.ndarray, "h w"],
-    how: Segmentation,
+    how: Segmentation = BY_OTSU,
     *,
-    contrast: float | None,
-    thresholds: tuple[int, ...],
-    band: Band | None,
+    contrast: float | None = None,
+    thresholds: tuple[int, ...] = (),
 ) -> Described:
+    """Measure a phase that has been found or that somebody has marked.
+
+    Of `how` only the minimum size, the separation and the edge rule apply.
+    """
     labels = separate(mask, min_distance_px=how.separate_px) if how.separate_px else labelled(mask)
     found = tuple(particles(labels, min_area_px2=how.min_area_px2, edges=how.edges))
     fraction = area_fraction(mask)
     if fraction in (0.0, 1.0):
         values = Descriptors(area_fraction=fraction, contrast=contrast)
-        return Described(values, thresholds, band, found, labels, reason="the image holds one phase only")
+        return Described(values, thresholds, found, labels, reason="the image holds one phase only")
     p_l = mean_crossings(mask)
     weights = np.array([p.weight for p in found])
     values = Descriptors(
@@ -219,7 +220,7 @@ def _measured(
         hole_density=betti(mask)[1] / mask.size,
         contrast=contrast,
     )
-    return Described(values, thresholds, band, found, labels, reason="")
+    return Described(values, thresholds, found, labels, reason="")
 
 
 def correlation_length(mask: Bool[np.ndarray, "h w"]) -> float | None:

@@ -4,7 +4,6 @@ A threshold t parts greys up to and including t (dark) from greys above it (brig
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
@@ -99,17 +98,3 @@ def _without_specks(mask: Bool[np.ndarray, "h w"], *, min_area_px2: int, connect
     labels = label(mask, connectivity=connectivity)
     large = np.bincount(labels.ravel()) >= min_area_px2
     return mask & large[labels]
-
-
-@dataclass(frozen=True)
-class Band:
-    """A measure at a threshold and one step to either side of it."""
-
-    low: float
-    """The least of the three."""
-    value: float
-    """At the threshold itself."""
-    high: float
-    """The greatest of the three."""
-    step: int
-    """Grey levels."""
