@@ -118,6 +118,8 @@ class TrainConfig(_Settings):
     """Score the generator every so many ticks; 0 for never."""
     score_images: int = Field(1000, ge=16)
     """Generated pictures a score."""
+    descriptors: tuple[str, ...] = ()
+    """Measures of metallography that the best generator is chosen by, such as area_fraction; empty for all."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainConfig":

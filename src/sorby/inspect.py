@@ -97,7 +97,7 @@ def of_run(path: Path) -> Summary:
         facts["time so far"] = f"{log[-1]['seconds'] / 60:.1f} min, last at {log[-1]['img_s']:g} images/s"
     card = _card_in(path / "best") or _card_in(path / "last")
     if card:
-        facts |= {"best generator": f"at {card.images_seen / 1000:g} kimg: {_short(card.scores) or 'not scored'}"}
+        facts |= {"best generator": f"at {card.images_seen / 1000:g} kimg: {_scores(card) or 'not scored'}"}
         facts |= {name: _card(card)[name] for name in ("draws", "pixel size", "conditions", "data")}
     finished = seen >= config.kimg
     facts["go on with"] = resume_command(path, config, str(card.data.get("name", "DATASET")) if card else "DATASET")
@@ -132,8 +132,13 @@ def _card(card: GeneratorCard) -> dict[str, str]:
         "trained for": f"{card.images_seen / 1000:g} kimg",
         "training": _short(card.training),
         "data": _short(card.data),
-        "scores": _short(card.scores) or "none",
+        "scores": _scores(card) or "none",
     }
+
+
+def _scores(card: GeneratorCard) -> str:
+    """Without the shift of each descriptor, which `log.jsonl` and the README of the generator have."""
+    return _short({name: score for name, score in card.scores.items() if not name.startswith("shift_")})
 
 
 def _conditions(space: ConditionSpace) -> str:

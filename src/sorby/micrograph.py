@@ -1,6 +1,7 @@
 """A micrograph: grey values exactly as recorded, the size of a pixel, and where both come from."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -70,6 +71,16 @@ def write_micrograph(
         raise DataError(f"{path} cannot be written: expected a name ending in .png, .tif or .tiff.")
     encode = _png if suffix == ".png" else _tiff
     write_bytes(path, encode(picture, pixel_size_um, entries))
+
+
+def round_length(most: float) -> float:
+    """Length of a scale bar: the largest of 1, 2 and 5 times a power of ten that is not above `most`, in its unit.
+
+    >>> round_length(0.7), round_length(3.0), round_length(1000.0)
+    (0.5, 2.0, 1000.0)
+    """
+    power = 10.0 ** math.floor(math.log10(most))
+    return power * max(step for step in (1, 2, 5) if step * power <= most)
 
 
 def _png(picture: np.ndarray, pixel_size_um: float | None, entries: Mapping[str, str]) -> bytes:

@@ -10,6 +10,7 @@ from sorby.cli.evaluate import evaluate as command
 from sorby.conditions import ConditionSpace
 from sorby.data.dataset import Dataset, Patch, write_dataset
 from sorby.errors import DataError, WeightsError
+from sorby.evaluation.metallography import correlation_of
 from sorby.evaluation.run import evaluate
 from sorby.metrics.record import Report
 
@@ -41,6 +42,25 @@ def dataset(path, splits, *, channels=1):
         patches += [Patch(file=f"{parent}_{n}.png", parent=str(parent), split=split) for n in range(num)]
     items = ((patch, np.repeat(grains(rng)[None], channels, axis=0)) for patch in patches)
     write_dataset(path, items, space=ConditionSpace(), recipe={})
+    return path
+
+
+def conditional(path, *, coarse, split):
+    """96 micrographs of two temperatures, each with blocks of its own size in px."""
+    rng, sizes = np.random.default_rng(4), {"900": coarse[0], "1000": coarse[1]}
+    patches = [
+        Patch(
+            file=f"{n}.png",
+            parent=str(n),
+            split="held-out" if split and n % 4 < 2 else "train",
+            pixel_size_um=0.1,
+            conditions={"temperature": ("900", "1000")[n % 2]},
+        )
+        for n in range(96)
+    ]
+    space = ConditionSpace.from_rows([patch.conditions for patch in patches], ["temperature:°C"])
+    items = ((patch, grains(rng, coarse=sizes[patch.conditions["temperature"]])) for patch in patches)
+    write_dataset(path, items, space=space, recipe={})
     return path
 
 
@@ -227,3 +247,32 @@ def test_mirrored_copies_of_training_images_are_found_in_the_pixels(real, tmp_pa
     assert report.copies.num_train == 40
     assert {"mirrored"} == {pair.move for pair in report.copies.pairs}
     assert all(pair.shift_px == (0, 0) and pair.similarity > 0.95 for pair in report.copies.pairs)
+
+
+def test_images_under_the_wrong_conditions_are_found_out_condition_by_condition(tmp_path, cache):
+    """With the temperatures exchanged, all images together are as they should be."""
+    real = conditional(tmp_path / "real.zip", coarse=(2, 4), split=True)
+    right = conditional(tmp_path / "right.zip", coarse=(2, 4), split=False)
+    wrong = conditional(tmp_path / "wrong.zip", coarse=(4, 2), split=False)
+    good, bad = (evaluate(path, real, tmp_path / "out", networks=FAST) for path in (right, wrong))
+    of_good, of_bad = (next(d for d in report.by_condition if d.name == "mean_chord") for report in (good, bad))
+    assert "differs" not in {d.verdict for d in (*good.descriptors, *bad.descriptors)}
+    assert [m.condition for m in of_bad.means] == ["temperature 900 °C", "temperature 1000 °C"]
+    assert of_good.deviation < 0.05 < 0.4 < of_bad.deviation
+    assert "Condition by condition" in (tmp_path / "out" / "report.html").read_text()
+    assert Report.model_validate_json((tmp_path / "out" / "scores.json").read_text()) == bad
+
+
+def test_without_conditions_nothing_is_said_of_them(alike, real, tmp_path):
+    assert evaluate(alike, real, tmp_path / "out", networks=FAST).by_condition == ()
+    assert "Condition by condition" not in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_the_correlation_of_a_set_is_that_of_its_phase_and_blank_pictures_have_none():
+    stripes = np.tile(np.repeat(np.array([40, 200], np.uint8), 4), (32, 4))[None, None]
+    blank = np.full((1, 1, 32, 32), 9, np.uint8)
+    found = correlation_of(np.concatenate([stripes, blank, stripes]), np.array([0, 1, 2]))
+    assert found[0].value == pytest.approx(0.5)  # half of the pixels are in stripes
+    assert found[0].num == 2
+    assert len(found) == 17
+    assert correlation_of(blank, np.array([0])) == []

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from sorby.conditions import ConditionSpace
+from sorby.conditions import Condition, ConditionSpace
 from sorby.data.dataset import Patch, write_dataset
 from sorby.errors import DataError
 from sorby.generator import Generator
@@ -132,13 +133,13 @@ def test_what_is_not_there_is_named(tmp_path):
 class FakeGenerator(Generator):
     """Draws the temperature asked for as grey value / 10, and remembers the seeds."""
 
+    dtype = torch.float32
     hash = "f" * 64
 
     def __init__(self):
         size = SimpleNamespace(channels=1)
-        self.card = SimpleNamespace(
-            size=8, network=size, pixel_size_um=0.5, space=SimpleNamespace(names=("temperature",))
-        )
+        space = ConditionSpace(conditions=(Condition(name="temperature"),))
+        self.card = SimpleNamespace(size=8, network=size, pixel_size_um=0.5, space=space)
         self.seeds = []
 
     def images(self, seeds, *, condition, **_):
@@ -161,6 +162,21 @@ def test_a_conditional_generator_is_asked_for_the_conditions_of_the_data_in_prop
     counts = Counter(images[:, 0, 0, 0].tolist())
     assert set(counts) == {90, 100}
     assert counts[90] / 600 == pytest.approx(2 / 3, abs=0.06)
+
+
+def test_the_conditions_of_drawn_pictures_are_those_they_were_drawn_under(dataset, generator):
+    _, path = generator
+    images = open_set(path, num=20, seed=0, conditions=conditions_of(dataset)).at_most(12, seed=1)
+    asked = [int(values["temperature"]) // 10 for values in images.conditions]
+    assert asked == images.first(12)[:, 0, 0, 0].tolist()
+    assert len(set(asked)) == 2
+
+
+def test_the_conditions_of_a_subset_are_those_of_its_pictures(dataset):
+    images = open_real(dataset, num=20, seed=0)["train"]
+    expected = ["1000" if name.endswith("_0.png") else "900" for name in images.names]
+    assert [values["temperature"] for values in images.conditions] == expected
+    assert images.space.names == ("temperature",)
 
 
 def test_each_seed_is_drawn_once_and_other_evaluations_draw_others(dataset, generator):

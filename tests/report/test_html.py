@@ -4,11 +4,23 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from sorby.metrics.record import Check, CopyAudit, CopyPair, Descriptor, Leak, Likeness, Pair, Report
+from sorby.metrics.record import (
+    ByCondition,
+    Check,
+    ConditionMean,
+    CopyAudit,
+    CopyPair,
+    Descriptor,
+    Leak,
+    Likeness,
+    Pair,
+    Report,
+)
 from sorby.metrics.score import Floor, Score
 from sorby.microstructure.describe import QUANTITIES
+from sorby.microstructure.fraction import Estimate
 from sorby.report.html import Pictures, render
-from sorby.report.reading import findings, headline, told_apart
+from sorby.report.reading import by_verdict, evidence, findings, headline, told_apart
 
 HOSTILE = "<script>alert('steel')</script>&\"<img src=http://evil.example/x.png>.tif"
 
@@ -51,6 +63,25 @@ def descriptor(quantity, *, verdict="agrees", generated=1.1):
     )
 
 
+def at_condition(name, real, generated, half=0.05):
+    return ConditionMean(
+        condition=name,
+        real_mean=real,
+        real_interval=(real - half, real + half),
+        generated_mean=generated,
+        generated_interval=(generated - half, generated + half),
+        num_real=20,
+        num_generated=20,
+        num_parents=5,
+    )
+
+
+def by_condition(*generated):
+    """Real means of 1, 2, ... at as many conditions, with intervals of 0.05."""
+    means = [at_condition(f"{HOSTILE} {i}", i + 1.0, value) for i, value in enumerate(generated)]
+    return (ByCondition(name="area_fraction", title="area fraction", unit="", means=tuple(means), deviation=0.04),)
+
+
 LEAKS = (
     Leak(move="cut-out", leaked=True, reason=f"seen in {HOSTILE}", p_value=0.001),
     Leak(move="shift", leaked=False, reason="no sign", p_value=0.5),
@@ -73,7 +104,7 @@ def audit(*, rate=0.2, low=0.15, high=0.25, p_value=0.5):
     )
 
 
-def report(*, kid=0.3, precision=0.5, verdicts=("agrees", "open", "differs"), copies=None, leaks=()):
+def report(*, kid=0.3, precision=0.5, verdicts=("agrees", "open", "differs"), copies=None, leaks=(), conditions=()):
     scores = (
         score("KID", kid, low=kid - 0.05, high=kid + 0.05, floor=0.1),
         score("precision", precision, low=precision - 0.1, high=precision + 0.1, floor=0.9, k=3),
@@ -84,6 +115,7 @@ def report(*, kid=0.3, precision=0.5, verdicts=("agrees", "open", "differs"), co
         seed=0,
         truncation=1.0,
         pixel_size_um=0.05,
+        real_pixel_size_um=None,
         size_px=(16, 16),
         num={"generated": 60, "held-out": 50},
         num_parents={"held-out": 10},
@@ -100,6 +132,7 @@ def report(*, kid=0.3, precision=0.5, verdicts=("agrees", "open", "differs"), co
             ),
         ),
         descriptors=tuple(descriptor(q, verdict=v) for q, v in zip(QUANTITIES, verdicts, strict=False)),
+        by_condition=conditions,
         likeness=Likeness(
             network="efficientnet-lite0",
             against="held-out",
@@ -122,10 +155,10 @@ def page():
     numbers = np.random.default_rng(1).random((12, len(QUANTITIES)))
     numbers[0] = np.nan
     pairs = [(images[0], images[1])]
-    pictures = Pictures(images, images[:8], pairs, pairs, numbers, numbers + 0.1)
-    return render(
-        report(copies=audit(), leaks=LEAKS), pictures, log=[{"kimg": 1.0, "fid": 9.0}, {"kimg": 2.0, "fid": 8.0}]
-    )
+    s2 = [Estimate(value, value - 0.01, value + 0.01, 5, 0.1) for value in (0.4, 0.3, 0.2, 0.16)]
+    pictures = Pictures(images, images[:8], pairs, pairs, numbers, numbers + 0.1, s2, s2)
+    found = report(copies=audit(), leaks=LEAKS, conditions=by_condition(1.0, 2.0, 3.0))
+    return render(found, pictures, log=[{"kimg": 1.0, "fid": 9.0}, {"kimg": 2.0, "fid": 8.0}])
 
 
 class Elements(HTMLParser):
@@ -182,7 +215,7 @@ def test_whether_images_can_be_told_apart_follows_the_interval_and_the_floor(kid
 def test_generated_images_too_close_to_real_ones_are_bad_news():
     (copies,) = (f for f in findings(report()) if f.text.startswith("Copies"))
     assert copies.mood == "bad"
-    assert "20.0%" in copies.text
+    assert "20.0\u00a0%" in copies.text
 
 
 @pytest.mark.parametrize(
@@ -209,7 +242,7 @@ def test_the_verdict_names_what_differs_with_both_means():
 
 
 def test_every_measure_has_a_row_with_its_interval(page):
-    assert page.count("<small>-0.1 to 0.4</small>") == 3
+    assert page.count("<small>−0.1 to 0.4</small>") == 3
     assert "differs</td>" in page
 
 
@@ -217,7 +250,7 @@ def test_every_measure_has_a_row_with_its_interval(page):
 def test_a_few_held_out_images_do_not_raise_the_alarm_of_copies(low, mood):
     (copies,) = (f for f in findings(report(copies=audit(low=low))) if f.text.startswith("Copies"))
     assert copies.mood == mood
-    assert "20.0%" in copies.text
+    assert "20.0\u00a0%" in copies.text
 
 
 def test_a_few_held_out_images_raise_it_where_chance_hardly_ever_does_so():
@@ -242,3 +275,55 @@ def test_a_leak_is_named_and_what_cannot_be_seen_is_not_denied():
     assert leaked.mood == "bad"
     assert leaked.text.endswith(": cut-out.")
     assert denied.text.endswith("seen: shift.")
+
+
+def test_the_verdict_stands_before_all_measures_and_these_in_the_order_of_their_verdicts(page):
+    places = [
+        page.index(text) for text in ("Do not rely on it", "Differs (1)", "Not decided (1)", "Agrees (1)", "By KID")
+    ]
+    assert places == sorted(places)
+    assert "Not compared: correlation length, axis ratio" in page
+
+
+def test_the_measures_of_a_verdict_begin_with_the_furthest_off():
+    found = report(verdicts=("agrees", "agrees", "differs", "agrees"))
+    shifts = (0.1, -0.3, 0.9, 0.2)
+    moved = [d.model_copy(update={"shift": (s, s, s)}) for d, s in zip(found.descriptors, shifts, strict=True)]
+    groups = by_verdict(found.model_copy(update={"descriptors": tuple(moved)}))
+    assert [(v, [d.shift[0] for d in ds]) for v, ds in groups] == [("differs", [0.9]), ("agrees", [-0.3, 0.2, 0.1])]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "shift", "told"),
+    [
+        ("agrees", (-0.1, -0.2, 0.0), "shift −0.10 (−0.20 to 0.00)"),
+        ("open", (0.4, 0.2, 0.6), "shift 0.40 (0.20 to 0.60)"),
+        ("open", (0.1, 0.0, 0.2), "ratio of spreads 0.40 (0.30 to 0.60)"),
+        ("differs", (0.9, 0.7, 1.1), "shift 0.90 (0.70 to 1.10)"),
+        ("differs", (0.4, 0.2, 0.6), "ratio of spreads 0.40 (0.30 to 0.60)"),
+    ],
+)
+def test_a_measure_is_told_by_the_interval_that_decided(verdict, shift, told):
+    found = descriptor(QUANTITIES[0], verdict=verdict)
+    assert evidence(found.model_copy(update={"shift": shift, "spread": (0.4, 0.3, 0.6)})) == told
+
+
+def test_a_generator_that_misses_its_conditions_does_not_get_a_good_verdict():
+    """Points at 1, 2, 3 with intervals of 0.05: those that reach 0.11 off lie apart."""
+    for generated, apart, mood in (((1.0, 2.09, 2.95), 0, "good"), ((1.0, 2.11, 3.0), 1, "open")):
+        found = report(verdicts=["agrees"] * 11, conditions=by_condition(*generated))
+        assert headline(found).mood == mood
+        (told,) = (f for f in findings(found) if f.text.startswith("Condition"))
+        assert f"at {apart} of 3 points" in told.text
+        assert told.mood == ("bad" if apart else "open")
+
+
+def test_the_figure_of_the_conditions_is_there_only_where_there_are_conditions(page, elements):
+    assert "Condition by condition</h2>" in page
+    alts = {attrs.get("alt", "") for tag, attrs in elements if tag == "img"}
+    assert any("a point for each condition" in alt for alt in alts)
+    assert any("Two-point probability" in alt for alt in alts)
+
+
+def test_a_side_of_unknown_pixel_size_has_no_scale_bar_and_says_so(page):
+    assert page.count("no scale bar") == 1  # the real side

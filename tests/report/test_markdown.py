@@ -11,7 +11,7 @@ def test_every_measure_and_score_is_a_row_of_a_table():
 
 def test_the_verdict_comes_first():
     lines = [line for line in markdown(report(verdicts=["agrees"] * 11)).splitlines() if line]
-    assert lines[1] == "**The microstructure agrees: 11 of 11 measures within their margins, none outside.**"
+    assert lines[1] == "**The microstructure agrees. 11 of 11 measures within their margins, none shown to differ.**"
 
 
 def test_names_of_files_cannot_break_out():

@@ -3,6 +3,7 @@ import re
 
 import numpy as np
 
+from sorby.microstructure.fraction import Estimate
 from sorby.report import plots
 
 LOG = [{"kimg": float(i), "p": 0.1 * i, "loss_G": 1.0, **({"fid": 90.0 - i} if i % 2 else {})} for i in range(6)]
@@ -33,3 +34,22 @@ def test_equal_data_give_equal_figures_that_fetch_nothing():
     assert not re.findall(r'(?:href|src)="(?!#)', svg(plots.curves(LOG)))
     spectrum = np.geomspace(1e6, 1, 32)
     assert "image/svg" in plots.spectra(spectrum, spectrum, size_px=64, pixel_size_um=None)
+
+
+def curve(values, half=None):
+    return [Estimate(v, half and v - half, half and v + half, 5 if half else 1, None) for v in values]
+
+
+def test_correlation_is_drawn_with_and_without_intervals_and_not_of_nothing():
+    values = 0.16 + 0.24 * np.exp(-np.arange(20) / 3)
+    both = plots.correlation(curve(values, 0.02), curve(values), sizes_um=(0.1, 0.1))
+    assert "image/svg" in both
+    assert both == plots.correlation(curve(values, 0.02), curve(values), sizes_um=(0.1, 0.1))
+    assert plots.correlation([], curve(values), sizes_um=(None, None)) == ""
+
+
+def test_the_axis_of_the_correlation_ends_where_it_has_long_been_flat():
+    """exp(-r) comes within 3 % at r = ln(1 / 0.03) = 3.5: 3 is the last one away, and twice 4 is shown."""
+    assert plots._settled(np.exp(-np.arange(50.0))) == 8
+    assert plots._settled(np.ones(10)) == 9
+    assert plots._settled(np.linspace(1, 0, 10)) == 9

@@ -14,6 +14,7 @@ from sorby.data.dataset import Patch, write_dataset
 from sorby.errors import ConfigError, DataError, TrainingError, WeightsError
 from sorby.generator import Generator
 from sorby.training import checkpoint, loop, run, state, steps, tick
+from sorby.training.run import quick_scorer
 from sorby.training.state import new_state
 from tests.training.conftest import disc_images, tiny_config
 
@@ -310,6 +311,29 @@ def test_a_lower_fid_bought_with_wrong_metallography_is_not_better():
     best = {"fid": 10.0, "recall": 0.4, "descriptor_error": 0.1}
     assert tick.is_better({"fid": 9.0, "recall": 0.4, "descriptor_error": 0.2}, best)
     assert not tick.is_better({"fid": 9.0, "recall": 0.4, "descriptor_error": 0.3}, best)
+
+
+def test_the_shift_of_each_descriptor_is_scored_and_the_error_is_that_of_those_chosen():
+    """Real stripes of half the width, generated ones of a quarter and as bright: only the fraction is asked about."""
+    rng = np.random.default_rng(0)
+    widths = rng.integers(26, 39, 64)
+    real, half = (
+        np.stack([np.tile(np.where(np.arange(64) < w, 200, 50).astype(np.uint8), (1, 64, 1)) for w in sides])
+        for sides in (widths, widths // 2)
+    )
+    config = tiny_config(descriptors=("area_fraction",))
+    scores = quick_scorer(real, config, device="cpu")(half)
+    fractions = [np.array([(image > 100).mean() for image in images]) for images in (real, half)]
+    shift = (fractions[1].mean() - fractions[0].mean()) / fractions[0].std()
+    assert scores["shift_area_fraction"] == pytest.approx(shift, rel=0.02)
+    assert scores["descriptor_error"] == abs(scores["shift_area_fraction"])
+    assert "shift_contrast" in scores
+
+
+def test_a_descriptor_that_does_not_exist_is_refused_before_anything_is_written(tiny_dataset, tmp_path):
+    with pytest.raises(ConfigError, match="Unknown descriptor 'hardness': choose from area_fraction, "):
+        train(tiny_dataset, tmp_path / "run", descriptors=("hardness",))
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_the_pretrained_network_another_discriminator_is_named(tiny_dataset, tmp_path, monkeypatch):

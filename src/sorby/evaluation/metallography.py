@@ -4,14 +4,18 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, UInt8
 
+from sorby.errors import DataError
 from sorby.evaluation.sides import Comparison, all_parents, same_scale
+from sorby.fields import one_channel
 from sorby.measurement import descriptor_table, unit_of
 from sorby.metrics.record import Descriptor
 from sorby.metrics.sets import ImageSet
-from sorby.microstructure.compare import Agreement, agreement
-from sorby.microstructure.describe import QUANTITIES, Quantity, comparable
+from sorby.microstructure.compare import Agreement, Verdict, agreement, verdicts
+from sorby.microstructure.curves import Curves, curves_of, mean_curves
+from sorby.microstructure.describe import BY_OTSU, QUANTITIES, Quantity, comparable, phase_masks
+from sorby.microstructure.fraction import Estimate
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def tables_of(fakes: ImageSet, comparison: Comparison, *, pixel_size_um: float |
 
 
 def descriptors_of(
-    tables: Tables, fakes: ImageSet, comparison: Comparison, *, pixel_size_um: float | None, seed: int
+    tables: Tables, fakes: ImageSet, comparison: Comparison, *, pixel_size_um: float | None
 ) -> list[Descriptor]:
     """Each descriptor compared; lengths are left out where the pixel sizes are known to differ."""
     one, other = (images.parents for images in comparison.floor)
@@ -47,19 +51,38 @@ def descriptors_of(
     generated, real, of_one, of_other = (
         comparable(table) for table in (tables.generated, tables.real, tables.one, tables.other)
     )
-    rng = np.random.default_rng(seed)
     found = []
     for column, quantity in enumerate(QUANTITIES):
         if quantity.power and not same_scale(fakes.pixel_size_um, comparison.real.pixel_size_um):
             continue
-        between = agreement(of_one[:, column], one, of_other[:, column], other, rng=rng)
-        result = agreement(real[:, column], parents, generated[:, column], fakes.parents, rng=rng)
+        between = agreement(of_one[:, column], one, of_other[:, column], other)
+        result = agreement(real[:, column], parents, generated[:, column], fakes.parents)
         if result is not None:
-            found.append(_descriptor(quantity, result, between, unit=unit_of(quantity, pixel_size_um)[1]))
-    return found
+            found.append((quantity, result, between))
+    return [
+        _descriptor(quantity, result, between, verdict, unit=unit_of(quantity, pixel_size_um)[1])
+        for (quantity, result, between), verdict in zip(found, verdicts([each[1] for each in found]), strict=True)
+    ]
 
 
-def _descriptor(quantity: Quantity, result: Agreement, between: Agreement | None, *, unit: str) -> Descriptor:
+def correlation_of(pictures: UInt8[np.ndarray, "n c h w"], parents: Int[np.ndarray, " n"]) -> list[Estimate]:
+    """Two-point probability S2 of the phase at 0, 1, 2, ... px, over all directions, with its interval over parents.
+
+    Empty where no picture has two phases.
+    """
+    curves = []
+    for picture, parent in zip(pictures, parents, strict=True):
+        try:
+            _, (mask,) = phase_masks(one_channel(picture), BY_OTSU)
+        except DataError:
+            continue  # of one grey
+        curves.append(Curves(str(parent), curves_of(mask)))
+    return mean_curves(curves)["s2"] if curves else []
+
+
+def _descriptor(
+    quantity: Quantity, result: Agreement, between: Agreement | None, verdict: Verdict, *, unit: str
+) -> Descriptor:
     shift, spread = result.shift, result.spread
     means = (result.real_mean, result.generated_mean)
     real_mean, generated_mean = map(math.exp, means) if quantity.is_length else means
@@ -71,7 +94,7 @@ def _descriptor(quantity: Quantity, result: Agreement, between: Agreement | None
         generated_mean=generated_mean,
         shift=(shift.value, shift.low, shift.high),
         spread=(math.exp(spread.value), math.exp(spread.low), math.exp(spread.high)),
-        verdict=result.verdict,
+        verdict=verdict,
         between_real=between.shift.value if between else None,
         num_real=result.num_real,
         num_generated=result.num_generated,

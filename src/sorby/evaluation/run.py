@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from sorby.atomic import write_text
-from sorby.evaluation.metallography import descriptors_of, tables_of
+from sorby.evaluation.conditions import by_condition
+from sorby.evaluation.metallography import correlation_of, descriptors_of, tables_of
 from sorby.evaluation.originality import copies_of, leaks_of
 from sorby.evaluation.scores import checks_of, likeness_of, networks_for, pair_pictures, scores_of
 from sorby.evaluation.sides import check_alike, comparisons_of, generated_set, training_set
@@ -22,7 +23,7 @@ from sorby.report.html import Pictures, render
 from sorby.training.tick import read_log
 
 SAMPLE = 512
-"""Pictures a side that are looked at: for grey values, spectra, copies, leaks and the grids."""
+"""Pictures a side that are looked at: for grey values, spectra, correlation, copies, leaks and the grids."""
 
 Say = Callable[[str], None]
 
@@ -71,12 +72,14 @@ def evaluate(
         seed=seed,
         truncation=truncation,
         pixel_size_um=fakes.pixel_size_um,
+        real_pixel_size_um=first.real.pixel_size_um,
         size_px=(samples[fakes].shape[3], samples[fakes].shape[2]),
         num={"generated": len(fakes)} | {c.against: len(c.real) for c in comparisons},
         num_parents={c.against: c.real.num_parents for c in comparisons},
         scores=tuple(scores_of(nets, features, fakes, comparisons, seed=seed)),
         checks=tuple(check for c in comparisons for check in checks_of(samples, fakes, c)),
-        descriptors=tuple(descriptors_of(tables, fakes, first, pixel_size_um=scale, seed=seed)),
+        descriptors=tuple(descriptors_of(tables, fakes, first, pixel_size_um=scale)),
+        by_condition=tuple(by_condition(tables, fakes, first, pixel_size_um=scale, notes=notes)),
         likeness=likeness,
         copies=copies,
         leaks=tuple(leaks_of(samples, fakes, first, seed=seed)),
@@ -92,6 +95,8 @@ def evaluate(
         copies=copy_pictures,
         generated_descriptors=tables.generated,
         real_descriptors=tables.real,
+        generated_s2=correlation_of(samples[fakes], fakes.parents[:SAMPLE]),
+        real_s2=correlation_of(samples[first.real], first.real.parents[:SAMPLE]),
     )
     page = render(report, shown, log=_log(generated))
     write_text(out / "scores.json", report.model_dump_json(indent=2) + "\n")

@@ -6,6 +6,9 @@ from sorby.errors import ConfigError
 from sorby.metrics.score import Against, Score
 from sorby.microstructure.compare import Verdict
 
+LEAST_IMAGES = 10
+"""Images on each side that a condition, or a descriptor at a condition, must have to be compared."""
+
 
 class Check(BaseModel):
     """A distance between distributions measured on the pictures themselves, beside that of real against real."""
@@ -48,8 +51,42 @@ class Descriptor(BaseModel):
 
     @property
     def deviation(self) -> float | None:
-        """Deviation of the mean as a share of the real one (paper B, figure 3d); None for a real mean of 0."""
+        """Deviation of the mean as a share of the real one; None for a real mean of 0."""
         return abs(self.generated_mean / self.real_mean - 1) if self.real_mean else None
+
+
+class ConditionMean(BaseModel):
+    """The mean of a descriptor at one condition, generated beside real."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    condition: str
+    """Such as "temperature 900 °C, strain_rate 0.1 1/s"."""
+    real_mean: float
+    """Over micrographs, the images of each making one value; of lengths the geometric mean."""
+    real_interval: tuple[float, float] | None
+    """95 %, over micrographs; None for a single one."""
+    generated_mean: float
+    generated_interval: tuple[float, float] | None
+    num_real: int
+    num_generated: int
+    num_parents: int
+    """Real micrographs."""
+
+
+class ByCondition(BaseModel):
+    """A descriptor at each processing condition (paper B, figure 3)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    unit: str
+    means: tuple[ConditionMean, ...]
+    """In the order of the conditions, without those of too few images."""
+    deviation: float | None
+    """Mean over the conditions of the absolute deviation of the generated mean, as a share of the real one (paper B,
+    figure 3d); None where every real mean is 0."""
 
 
 class Pair(BaseModel):
@@ -137,6 +174,8 @@ class Report(BaseModel):
     truncation: float
     pixel_size_um: float | None
     """Of the generated images; None where unknown."""
+    real_pixel_size_um: float | None
+    """Of the real images compared to first; None where unknown or mixed."""
     size_px: tuple[int, int]
     """Width and height of the generated images."""
     num: dict[str, int]
@@ -146,6 +185,8 @@ class Report(BaseModel):
     scores: tuple[Score, ...]
     checks: tuple[Check, ...]
     descriptors: tuple[Descriptor, ...]
+    by_condition: tuple[ByCondition, ...]
+    """Empty where one of the sides has no conditions."""
     likeness: Likeness
     copies: CopyAudit | None
     """None for pictures that are not square."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Int, UInt8
 
+from sorby.conditions import ConditionSpace
 from sorby.data.dataset import Dataset, Split, is_dataset
 from sorby.errors import DataError
 from sorby.generator import Generator, Values
@@ -36,6 +37,10 @@ class ImageSet:
     """Decides the pictures and their order."""
     pixel_size_um: float | None
     """None where unknown or mixed."""
+    space: ConditionSpace = field(default_factory=ConditionSpace)
+    """The conditions that the pictures differ in."""
+    conditions: tuple[Values, ...] = ()
+    """What each picture was made under, or asked for; empty where `space` is."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -71,6 +76,7 @@ class ImageSet:
             name=name,
             names=tuple(self.names[place] for place in places),
             parents=self.parents[chosen],
+            conditions=tuple(self.conditions[place] for place in places) if self.conditions else (),
             load=lambda indices: load([places[index] for index in indices]),
             hash=digest,
         )
@@ -139,7 +145,16 @@ def conditions_of(path: Path) -> list[Mapping[str, str]]:
 
 def _of_dataset(data: Dataset, name: str) -> ImageSet:
     names = tuple(patch.file for patch in data.patches)
-    return ImageSet(name, names, data.parent_of, data.images, data.hash, data.pixel_size_um)
+    return ImageSet(
+        name,
+        names,
+        data.parent_of,
+        data.images,
+        data.hash,
+        data.pixel_size_um,
+        space=data.space,
+        conditions=tuple(patch.conditions for patch in data.patches) if data.space.dim else (),
+    )
 
 
 def _of_generator(
@@ -157,10 +172,21 @@ def _of_generator(
     asked: list[Values | None] = (
         [conditions[i] for i in rng.integers(len(conditions), size=num)] if fits else [None] * num
     )
-    digest = hashlib.sha256(f"{generator.hash}|{seeds}|{truncation}|{asked}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{generator.hash}|{generator.dtype}|{seeds}|{truncation}|{asked}".encode()).hexdigest()
     load = partial(_draw, generator, seeds, asked, truncation)
     names = tuple(f"seed {seed}" for seed in seeds)
-    return ImageSet(path.name, names, np.arange(num), load, digest, generator.card.pixel_size_um)
+    card = generator.card
+    drawn = (generator.condition_of(s) if values is None else values for s, values in zip(seeds, asked, strict=True))
+    return ImageSet(
+        path.name,
+        names,
+        np.arange(num),
+        load,
+        digest,
+        card.pixel_size_um,
+        space=card.space,
+        conditions=tuple(drawn) if card.space.dim else (),
+    )
 
 
 def _draw(

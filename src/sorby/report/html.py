@@ -8,12 +8,24 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sorby.metrics.record import Report
+from sorby.metrics.record import LEAST_IMAGES, Report
 from sorby.metrics.structure import grey_histogram, radial_power
 from sorby.microstructure.compare import MARGIN_MEAN, MARGIN_SPREAD
 from sorby.microstructure.describe import QUANTITIES, comparable
-from sorby.report import plots
-from sorby.report.reading import NOT_SAID, REAL_NAMES, VERDICTS, elsewhere, findings, headline
+from sorby.microstructure.fraction import Estimate
+from sorby.report import descriptor_plots, plots
+from sorby.report.reading import (
+    NOT_SAID,
+    REAL_NAMES,
+    VERDICTS,
+    by_verdict,
+    elsewhere,
+    evidence,
+    findings,
+    headline,
+    not_compared,
+    number,
+)
 
 Values = Float[np.ndarray, " _"]
 
@@ -43,6 +55,9 @@ class Pictures:
     generated_descriptors: Float[np.ndarray, "_ q"]
     """A row an image, a column each of `QUANTITIES`; NaN where an image has none."""
     real_descriptors: Float[np.ndarray, "_ q"]
+    generated_s2: Sequence[Estimate]
+    """Two-point probability at 0, 1, 2, ... px; empty where no image has two phases."""
+    real_s2: Sequence[Estimate]
 
 
 def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any]]) -> str:
@@ -58,19 +73,30 @@ def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any
     return environment.get_template("evaluation.html.j2").render(
         report=report,
         headline=headline(report),
+        by_verdict=by_verdict(report),
+        not_compared=not_compared(report),
+        evidence=evidence,
         findings=findings(report),
         elsewhere=elsewhere(report),
         not_said=NOT_SAID,
         real_names=REAL_NAMES,
         explanations=EXPLANATIONS,
         score_notes=list(dict.fromkeys(note for score in report.scores for note in score.notes)),
-        generated_grid=plots.grid(pictures.generated[: rows * columns], columns=columns),
-        real_grid=plots.grid(pictures.real[: rows * columns], columns=columns),
+        generated_grid=plots.grid(
+            pictures.generated[: rows * columns], columns=columns, pixel_size_um=report.pixel_size_um
+        ),
+        real_grid=plots.grid(pictures.real[: rows * columns], columns=columns, pixel_size_um=report.real_pixel_size_um),
         pairs=[(plots.grid(a[None], columns=1), plots.grid(b[None], columns=1)) for a, b in pictures.pairs],
-        distributions=plots.distributions(report.descriptors, *(_columns(report, table) for table in tables)),
-        quantiles=plots.quantiles(report.descriptors, *(_columns(report, comparable(table)) for table in tables)),
+        margins=descriptor_plots.margins(report.descriptors),
+        by_condition=descriptor_plots.by_condition(report.by_condition),
+        distributions=descriptor_plots.distributions(report.descriptors, *(_columns(report, t) for t in tables)),
+        quantiles=descriptor_plots.quantiles(
+            report.descriptors, *(_columns(report, comparable(table)) for table in tables)
+        ),
         copies=[(plots.grid(a[None], columns=1), plots.grid(b[None], columns=1)) for a, b in pictures.copies],
-        mean_deviation=mean_deviation(report),
+        num_conditions=len({mean.condition for d in report.by_condition for mean in d.means}),
+        most_conditions=descriptor_plots.MOST_CONDITIONS,
+        least_images=LEAST_IMAGES,
         verdicts=VERDICTS,
         margin_mean=MARGIN_MEAN,
         margin_spread=MARGIN_SPREAD,
@@ -81,26 +107,14 @@ def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any
             size_px=min(width, height),
             pixel_size_um=report.pixel_size_um,
         ),
+        correlation=plots.correlation(
+            pictures.real_s2, pictures.generated_s2, sizes_um=(report.real_pixel_size_um, report.pixel_size_um)
+        ),
         curves=plots.curves(log),
     )
-
-
-def mean_deviation(report: Report) -> float:
-    """Mean over the descriptors of the deviation of the mean, as a share (paper B, figure 3d); 0 without any."""
-    deviations = [d.deviation for d in report.descriptors if d.deviation is not None]
-    return float(np.mean(deviations)) if deviations else 0.0
 
 
 def _columns(report: Report, table: Float[np.ndarray, "_ q"]) -> list[Values]:
     """Values of the descriptors of the report, without the images that have none."""
     places = [[quantity.name for quantity in QUANTITIES].index(d.name) for d in report.descriptors]
     return [table[:, i][~np.isnan(table[:, i])] for i in places]
-
-
-def number(value: float) -> str:
-    """Three digits, as many as a score is worth.
-
-    >>> number(12.3456), number(0.0123456), number(134.56)
-    ('12.3', '0.0123', '135')
-    """
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""Figures as data URIs, so that a page needs no other file and no network."""
+"""Pictures and figures as data URIs, so that a page needs no other file and no network."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from PIL import Image
-from scipy.stats import gaussian_kde
 
-from sorby.metrics.record import Descriptor
+from sorby.microstructure.fraction import Estimate
+from sorby.report.scale_bar import with_scale_bar
 
 Values = Float[np.ndarray, " _"]
 
@@ -44,9 +44,12 @@ PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Panels of the training curves: title, and columns of the log."""
 
 
-def grid(images: UInt8[np.ndarray, "n c h w"], *, columns: int) -> str:
-    """Images side by side, unscaled, as a PNG."""
-    return _png(tile(images, columns=columns))
+def grid(images: UInt8[np.ndarray, "n c h w"], *, columns: int, pixel_size_um: float | None = None) -> str:
+    """Images side by side, unscaled, as a PNG; above a scale bar where the pixel size is given."""
+    sheet = tile(images, columns=columns)
+    if pixel_size_um is not None:
+        sheet = with_scale_bar(sheet, picture_px=images.shape[3], pixel_size_um=pixel_size_um)
+    return _png(sheet)
 
 
 def tile(images: UInt8[np.ndarray, "n c h w"], *, columns: int) -> UInt8[np.ndarray, "H W c"]:
@@ -70,7 +73,7 @@ def histograms(real: Float[np.ndarray, " 256"], generated: Float[np.ndarray, " 2
         axes[0].step(np.arange(256), 100 * generated, where="mid", color=GENERATED, linewidth=1.2, label="generated")
         axes[0].set(xlabel="grey value", ylabel="% of pixels", xlim=(0, 255), ylim=(0, top))
         axes[0].legend()
-        return _svg(figure)
+        return svg(figure)
 
 
 def spectra(
@@ -88,57 +91,40 @@ def spectra(
         axes[0].xaxis.set_minor_locator(NullLocator())
         axes[0].set(xlabel=f"wavelength in {'µm' if pixel_size_um else 'px'}", ylabel="power")
         axes[0].legend()
-        return _svg(figure)
+        return svg(figure)
 
 
-def distributions(descriptors: Sequence[Descriptor], real: Sequence[Values], generated: Sequence[Values]) -> str:
-    """The distribution over images of each descriptor, as kernel density estimates (Scott's bandwidth)."""
-    if not descriptors:
+def correlation(
+    real: Sequence[Estimate], generated: Sequence[Estimate], *, sizes_um: tuple[float | None, float | None]
+) -> str:
+    """Two-point probability of both sides over the distance, with intervals; "" where a side has none.
+
+    `sizes_um` are the pixel sizes of real and generated images; where one is not known, distances are in pixels.
+    """
+    if not real or not generated:
         return ""
-    columns = 4
-    rows = -(-len(descriptors) // columns)
+    um = sizes_um[0] and sizes_um[1]
+    ends = []
     with rc_context(STYLE):
-        figure = Figure(figsize=(2.6 * columns, 1.9 * rows), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axis, descriptor, *sides in zip(axes, descriptors, real, generated, strict=False):
-            low, high = np.quantile(np.concatenate(sides), [0.002, 0.98])
-            grid = np.linspace(low, high, 200)
-            for values, colour in zip(sides, (REAL, GENERATED), strict=True):
-                axis.plot(grid, density(values, grid), color=colour, linewidth=1.4)
-                axis.axvline(values.mean(), color=colour, linewidth=0.8, linestyle=":")
-            unit = f", {descriptor.unit}" if descriptor.unit else ""
-            axis.set(yticks=[], title=f"{descriptor.title}{unit}")
-            axis.title.set_fontsize(8)
-            axis.ticklabel_format(scilimits=(-3, 4))
-        for axis in axes[len(descriptors) :]:
-            axis.set_axis_off()
-        return _svg(figure)
+        figure, (axis,) = _figure(1, width=4.4)
+        looks = ((REAL, "real"), (GENERATED, "generated"))
+        for curve, size_um, (colour, label) in zip((real, generated), sizes_um, looks, strict=True):
+            values, low, high = (
+                np.array([getattr(at, end) for at in curve], np.float64) for end in ("value", "low", "high")
+            )
+            distance = np.arange(len(curve)) * (size_um if um and size_um else 1.0)
+            axis.fill_between(distance, low, high, color=colour, alpha=0.2, linewidth=0)  # none where NaN
+            axis.plot(distance, values, color=colour, linewidth=1.4, label=label)
+            ends.append(distance[_settled(values)])
+        axis.set(xlabel=f"distance in {'µm' if um else 'px'}", ylabel="$S_2$", xlim=(0, max(ends)), ylim=(0, None))
+        axis.legend()
+        return svg(figure)
 
 
-def quantiles(descriptors: Sequence[Descriptor], real: Sequence[Values], generated: Sequence[Values]) -> str:
-    """Quantiles of the generated images over those of the real ones, in real standard deviations from the real mean."""
-    if not descriptors:
-        return ""
-    shares = np.linspace(0.05, 0.95, 19)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.4, 3.4), layout="constrained")
-        axis = figure.subplots()
-        axis.axline((0, 0), slope=1, color=QUIET, linewidth=0.8)
-        for descriptor, x, y in zip(descriptors, real, generated, strict=True):
-            ends = [(np.quantile(values, shares) - x.mean()) / x.std() for values in (x, y)]
-            marker = {"agrees": "", "differs": "o", "open": ""}[descriptor.verdict]
-            style = "-" if descriptor.verdict != "open" else ":"
-            axis.plot(*ends, style, marker=marker, markersize=2.5, linewidth=1.2, label=descriptor.title)
-        axis.set(xlabel="real, standard deviations", ylabel="generated", xlim=(-2.5, 3), ylim=(-2.5, 3))
-        figure.legend(loc="outside right upper", fontsize=6)
-        return _svg(figure)
-
-
-def density(values: Values, grid: Values) -> Values:
-    """Kernel density estimate; all at one place where the values do not vary."""
-    if len(values) < 2 or np.ptp(values) == 0:
-        return np.zeros_like(grid)
-    return gaussian_kde(values)(grid)
+def _settled(values: Values) -> int:
+    """Place twice as far as a curve takes to come within 3 % of its end for good, or its end."""
+    away = np.flatnonzero(np.abs(values - values[-1]) > 0.03 * abs(values[0] - values[-1]))
+    return min(2 * (int(away[-1]) + 1), len(values) - 1) if len(away) else len(values) - 1
 
 
 def curves(log: Sequence[Mapping[str, Any]]) -> str:
@@ -155,7 +141,7 @@ def curves(log: Sequence[Mapping[str, Any]]) -> str:
             axis.set(title=title, xlabel="kimg")
             if len(keys) > 1:
                 axis.legend()
-        return _svg(figure)
+        return svg(figure)
 
 
 def _curve(axis: Axes, log: Sequence[Mapping[str, Any]], key: str, colour: str) -> None:
@@ -169,7 +155,8 @@ def _figure(panels: int, *, width: float) -> tuple[Figure, list[Axes]]:
     return figure, list(figure.subplots(1, panels, squeeze=False)[0])
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
+    """The figure as a data URI; equal figures give equal text."""
     file = BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     return _uri("image/svg+xml", file.getvalue())

@@ -1,14 +1,16 @@
 """What the numbers say, in plain words; and what they do not say."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from sorby.metrics.record import Check, Descriptor, Report
+from sorby.metrics.record import Check, ConditionMean, Descriptor, Report
 from sorby.metrics.score import Score
-from sorby.microstructure.compare import LEAST, MARGIN_MEAN, Verdict, overall
+from sorby.microstructure.compare import LEAST, MARGIN_MEAN, Interval, Verdict, overall
 from sorby.microstructure.describe import QUANTITIES
 
-VERDICTS: dict[Verdict, str] = {"agrees": "agrees", "open": "not decided", "differs": "differs"}
+VERDICTS: dict[Verdict, str] = {"differs": "differs", "open": "not decided", "agrees": "agrees"}
+"""Bad news first."""
 Mood = Literal["good", "bad", "open"]
 
 REAL_NAMES = {
@@ -24,17 +26,16 @@ MANY_HELD_OUT = 100
 """... and from fewer held-out images than this none is raised by it."""
 SURE = 0.01
 """Chance below which images that beat every held-out one in likeness to training images are an alarm in any case."""
+APART_BY_CHANCE = 0.05
+"""More points than this do not lie apart by chance: each of their two intervals errs at one in twenty."""
+MORE_DECIDE = "More micrographs and images decide it."
 FEW_COMPARED = f"At least {LEAST} micrographs and {LEAST} generated images that have them are needed."
 
 QUESTIONS = {
-    "KID": ("How far apart? KID, lower is better, is", "{:.3g}"),
-    "precision": (
-        "How believable? The share of generated images that lie among the real ones (precision) is",
-        "{:.0%}",
-    ),
-    "recall": ("How varied? The share of real images that lie among the generated ones (recall) is", "{:.0%}"),
+    "precision": "How believable? The share of generated images that lie among the real ones (precision) is",
+    "recall": "How varied? The share of real images that lie among the generated ones (recall) is",
 }
-"""How each score is told, and how its number is written."""
+"""How each score that is a share is told."""
 
 NOT_SAID = (
     "The microstructure was parted into two phases by grey. Where that is not what a metallographer would do, use "
@@ -57,27 +58,78 @@ class Sentence:
     text: str
 
 
-def headline(report: Report) -> Sentence:
+@dataclass(frozen=True)
+class Headline:
+    """The verdict in words."""
+
+    mood: Mood
+    verdict: str
+    """For whom has ten seconds."""
+    reason: str
+    examples: str = ""
+
+    @property
+    def text(self) -> str:
+        """All of it, for where nothing else is shown."""
+        return " ".join(part for part in (self.verdict, self.reason, self.examples) if part)
+
+
+def headline(report: Report) -> Headline:
     """The verdict, by metallography: what differs beyond its margin; or that most agrees; or that it is open."""
     verdicts = [d.verdict for d in report.descriptors]
-    num, agree = len(verdicts), verdicts.count("agrees")
+    num, agree, differ = len(verdicts), verdicts.count("agrees"), verdicts.count("differs")
+    together = "Over all conditions together, " if report.by_condition else ""
+    left_out = "" if num == len(QUANTITIES) else f" {len(QUANTITIES) - num} could not be compared."
     if overall(verdicts) == "differs":
         worst = sorted((d for d in report.descriptors if d.verdict == "differs"), key=lambda d: -abs(d.shift[0]))
-        told = "; ".join(_difference(d) for d in worst[:3])
         more = "" if len(worst) <= 3 else f"; and {len(worst) - 3} more"
-        return Sentence("bad", f"Do not rely on it: the generated microstructure is not the real one. {told}{more}.")
+        return Headline(
+            "bad",
+            "Do not rely on it: the generated microstructure is not the real one.",
+            f"{together}{differ} of {num} measures outside {'its' if differ == 1 else 'their'} margins.{left_out}",
+            f"Furthest off: {'; '.join(map(_difference, worst[:3]))}{more}.",
+        )
     if num < len(QUANTITIES) / 2:
-        return Sentence("open", f"Not decided: {num} of {len(QUANTITIES)} measures could be compared. {FEW_COMPARED}")
-    left_out = "" if num == len(QUANTITIES) else f" {len(QUANTITIES) - num} could not be compared."
+        reason = f"{num} of {len(QUANTITIES)} measures could be compared. {FEW_COMPARED}"
+        return Headline("open", "Not decided whether the microstructure agrees.", reason)
     if overall(verdicts) == "agrees":
-        text = f"The microstructure agrees: {agree} of {num} measures within their margins, none outside.{left_out}"
-        return Sentence("good", text)
-    return Sentence("open", f"Not decided: {agree} of {num} measures agree, none is shown to differ.{left_out}")
+        reason = f"{together}{agree} of {num} measures within their margins, none shown to differ.{left_out}"
+        if any(found.mood == "bad" for found in _conditions(report)):
+            return Headline("open", "The microstructure agrees on the whole, but not at each condition.", reason)
+        return Headline("good", "The microstructure agrees.", reason)
+    reason = f"{together}{agree} of {num} measures agree, none is shown to differ.{left_out} {MORE_DECIDE}"
+    return Headline("open", "Not decided whether the microstructure agrees.", reason)
+
+
+def by_verdict(report: Report) -> list[tuple[Verdict, list[Descriptor]]]:
+    """The descriptors of each verdict, the furthest off first."""
+    order = sorted(report.descriptors, key=lambda d: -abs(d.shift[0]))
+    groups: list[tuple[Verdict, list[Descriptor]]] = [(v, [d for d in order if d.verdict == v]) for v in VERDICTS]
+    return [(verdict, found) for verdict, found in groups if found]
+
+
+def not_compared(report: Report) -> list[str]:
+    """Titles of the measures that the report has no verdict on."""
+    return [q.title for q in QUANTITIES if q.name not in {d.name for d in report.descriptors}]
+
+
+def evidence(d: Descriptor) -> str:
+    """The number that decided, with its 90 % interval."""
+    name, numbers = ("ratio of spreads", d.spread) if _by_spread(d) else ("shift", d.shift)
+    return "{} {:.2f} ({:.2f} to {:.2f})".format(name, *numbers).replace("-", "−")
+
+
+def _by_spread(d: Descriptor) -> bool:
+    """Whether the spread, and not the mean, keeps the descriptor from agreeing."""
+    shift = Interval(*d.shift)
+    if d.verdict == "differs":
+        return not shift.outside(MARGIN_MEAN)
+    return d.verdict == "open" and shift.inside(MARGIN_MEAN)
 
 
 def _difference(d: Descriptor) -> str:
     unit = f" {d.unit}" if d.unit else ""
-    if d.shift[1] <= MARGIN_MEAN and d.shift[2] >= -MARGIN_MEAN:
+    if _by_spread(d):
         return f"{d.title} spreads {d.spread[0]:.2g} times as much"
     return f"{d.title} {d.generated_mean:.3g}{unit} against {d.real_mean:.3g}{unit}"
 
@@ -87,12 +139,13 @@ def told_apart(report: Report) -> Sentence:
     names = {score.name for score in report.scores}
     score = report.score("KID" if "KID" in names else "precision")
     real, verdict = REAL_NAMES[score.against], score.reached_floor
+    numbers = f"{number(score.value)}{_beside(score, number)}"
     if verdict is None:
-        return Sentence("open", f"Too few micrographs to say how certain the scores against {real} are.")
-    if verdict:
-        text = f"By {score.name}, the generated images cannot be told from {real}, at this number of images."
-        return Sentence("good", text)
-    return Sentence("bad", f"By {score.name}, the generated images can be told from {real}.")
+        text = f"{score.name} is {numbers}. Too few micrographs to say how certain the scores against {real} are."
+        return Sentence("open", text)
+    can = "cannot be told" if verdict else "can be told"
+    text = f"By {score.name}, the generated images {can} from {real}: {numbers}."
+    return Sentence("good" if verdict else "bad", text)
 
 
 def elsewhere(report: Report) -> str:
@@ -104,8 +157,9 @@ def elsewhere(report: Report) -> str:
 def findings(report: Report) -> list[Sentence]:
     """One sentence a question, each with its numbers."""
     names = {score.name for score in report.scores}
-    scores = [_told(report.score(name), *question) for name, question in QUESTIONS.items() if name in names]
+    scores = [_told(report.score(name), question) for name, question in QUESTIONS.items() if name in names]
     return [
+        *_conditions(report),
         told_apart(report),
         *scores,
         *(_check(c) for c in report.checks if c.against == report.against[0]),
@@ -114,11 +168,58 @@ def findings(report: Report) -> list[Sentence]:
     ]
 
 
-def _told(score: Score, question: str, form: str) -> Sentence:
-    interval = "" if score.low is None else f" ({form.format(score.low)} to {form.format(score.high)})"
-    floor = "" if score.floor is None else f"; real against real gives {form.format(score.floor.value)}"
+def _told(score: Score, question: str) -> Sentence:
     mood: Mood = "open" if score.reached_floor is None else "good" if score.reached_floor else "bad"
-    return Sentence(mood, f"{question} {form.format(score.value)}{interval}{floor}.")
+    return Sentence(mood, f"{question} {percent(score.value)}{_beside(score, percent)}.")
+
+
+def _beside(score: Score, form: Callable[[float], str]) -> str:
+    """Its interval and its floor, where there are."""
+    interval = "" if score.low is None or score.high is None else f" ({form(score.low)} to {form(score.high)})"
+    floor = "" if score.floor is None else f"; real against real gives {form(score.floor.value)}"
+    return interval + floor
+
+
+def number(value: float) -> str:
+    """Three digits, as many as a score is worth, with a minus sign that can be told from a dash.
+
+    >>> number(12.3456), number(-0.0123456), number(134.56)
+    ('12.3', '−0.0123', '135')
+    """
+    return (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
+
+
+def percent(share: float, digits: int = 0) -> str:
+    r"""A share for people, in one piece at the end of a line.
+
+    >>> percent(0.123, 1)
+    '12.3\xa0%'
+    """
+    return f"{100 * share:.{digits}f}\u00a0%"
+
+
+def _conditions(report: Report) -> list[Sentence]:
+    """Bad news or none: that means lie within each other's intervals proves nothing."""
+    means = [mean for d in report.by_condition for mean in d.means]
+    deviations = sorted((d.deviation, d.title) for d in report.by_condition if d.deviation is not None)
+    if not deviations:
+        return []
+    known = [mean for mean in means if mean.real_interval and mean.generated_interval]
+    apart = sum(_apart(mean) for mean in known)
+    (least, best), (most, worst) = deviations[0], deviations[-1]
+    beyond = (
+        f"real and generated mean lie apart, intervals and all, at {apart} of {len(known)} points; " if known else ""
+    )
+    text = (
+        f"Condition by condition: {beyond}mean absolute deviation {percent(least, 1)} ({best}) to {percent(most, 1)} "
+        f"({worst})."
+    )
+    return [Sentence("bad" if apart > APART_BY_CHANCE * len(known) else "open", text)]
+
+
+def _apart(mean: ConditionMean) -> bool:
+    (low, high), (other_low, other_high) = mean.real_interval or (0, 0), mean.generated_interval or (0, 0)
+    return high < other_low or other_high < low
 
 
 def _check(check: Check) -> Sentence:
@@ -144,8 +245,9 @@ def _copies(report: Report) -> Sentence:
         return _likeness(report)
     low, high = audit.interval
     text = (
-        f"Copies: {audit.rate:.1%} ({low:.1%} to {high:.1%}) of the generated images are more like a training image, "
-        f"mirrored, turned or shifted, than 99 % of images of other micrographs are ({EXPECTED_CLOSE:.0%} by chance)."
+        f"Copies: {percent(audit.rate, 1)} ({percent(low, 1)} to {percent(high, 1)}) of the generated images are more "
+        f"like a training image, mirrored, turned or shifted, than {percent(1 - EXPECTED_CLOSE)} of images of other "
+        f"micrographs are ({percent(EXPECTED_CLOSE)} by chance)."
     )
     if low <= FAR_ABOVE_CHANCE:
         return Sentence("good", text)
@@ -156,7 +258,8 @@ def _copies(report: Report) -> Sentence:
 def _likeness(report: Report) -> Sentence:
     share, real = report.likeness.closer_share, REAL_NAMES[report.likeness.against]
     text = (
-        f"Copies: {share:.1%} of the generated images are closer to one of the {real} than 99 % of real images of "
-        f"{elsewhere(report)} are (about {EXPECTED_CLOSE:.0%} is expected of a generator that does not copy)."
+        f"Copies: {percent(share, 1)} of the generated images are closer to one of the {real} than "
+        f"{percent(1 - EXPECTED_CLOSE)} of real images of {elsewhere(report)} are (about {percent(EXPECTED_CLOSE)} is "
+        "expected of a generator that does not copy)."
     )
     return Sentence("bad" if share > 5 * EXPECTED_CLOSE else "good", text)

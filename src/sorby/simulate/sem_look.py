@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage, spatial
 
+from sorby.micrograph import round_length
 from sorby.simulate.random_field import gaussian_field
 
 FERRITE, MARTENSITE = 0.24, 0.6
@@ -41,7 +42,7 @@ def with_info_bar(
     height, width = len(grey) // 10, grey.shape[1]
     bar = Image.new("L", (width, height))
     draw, font = ImageDraw.Draw(bar), ImageFont.load_default(round(height * 0.45))
-    length_um = _round_length(width * pixel_size_um / 5)
+    length_um = round_length(width * pixel_size_um / 5)
     left, middle = height // 2, height // 2
     right = left + length_um / pixel_size_um - 1
     draw.rectangle((left, middle - 2, right, middle + 2), fill=255)
@@ -101,9 +102,3 @@ def _voronoi(shape: Sequence[int], *, cell_px: float, rng: np.random.Generator) 
 
 def _per_cell(cells: Int[np.ndarray, "h w"], values: np.ndarray) -> np.ndarray:
     return values[cells]
-
-
-def _round_length(length: float) -> float:
-    """The largest of 1, 2 and 5 times a power of ten that is not above `length`."""
-    power = 10.0 ** np.floor(np.log10(length))
-    return float(power * max(step for step in (1, 2, 5) if step * power <= length))

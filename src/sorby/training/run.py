@@ -41,14 +41,15 @@ def train(
     """Train on the training split of `dataset` into the run folder `out`; the same call again resumes.
 
     Stopped at any instant it loses at most a tick; the result equals that of a run never stopped, bit for bit on a CPU.
-    Raises `ConfigError` where `out` holds a run of other settings or data, `DataError` where the images do not fit
-    the network.
+    Raises `ConfigError` where a setting names what does not exist or `out` holds a run of other settings or data,
+    `DataError` where the images do not fit the network.
     """
     out, config = Path(out), fit_to(config, dataset)
     data = dataset.split("train")
     if config.subset is not None:
         data = data.subset(config.subset, seed=config.seed)
     _check_size(data, config)
+    _check_descriptors(config)
     augment = augmentation(config)
     _claim(out, config, data)
     state = new_state(config, device=device)
@@ -120,19 +121,25 @@ def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:
 
 
 def quick_scorer(images: UInt8[np.ndarray, "n c h w"], config: TrainConfig, *, device: torch.device | str) -> Scorer:
-    """Scores of generated pictures against the training images: on the fast feature network, and by metallography."""
+    """Scores of generated pictures against the training images: on the fast feature network, and by metallography.
+
+    The shift of each descriptor, such as `shift_area_fraction`, and the mean size of those that `config` chooses.
+    """
     from sorby.measurement import descriptor_table
     from sorby.metrics.quick import QuickScores
-    from sorby.microstructure.compare import descriptor_error
-    from sorby.microstructure.describe import comparable
+    from sorby.microstructure.compare import descriptor_error, shifts
+    from sorby.microstructure.describe import QUANTITIES, comparable
 
+    names = [quantity.name for quantity in QUANTITIES]
+    counts = np.array([not config.descriptors or name in config.descriptors for name in names])
     scores = QuickScores(images, seed=config.seed, device=str(device))
     chosen = np.random.default_rng(config.seed).permutation(len(images))[: config.score_images]
-    real = comparable(descriptor_table([images[np.sort(chosen)]], workers=1))
+    real = comparable(descriptor_table([images[np.sort(chosen)]]))
 
     def score(generated: UInt8[np.ndarray, "m c h w"]) -> dict[str, float]:
-        error = descriptor_error(real, comparable(descriptor_table([generated], workers=1)))
-        return {**scores(generated), "descriptor_error": error}
+        found = shifts(real, comparable(descriptor_table([generated])))
+        by_name = {f"shift_{name}": float(s) for name, s in zip(names, found, strict=True) if not np.isnan(s)}
+        return {**scores(generated), "descriptor_error": descriptor_error(found[counts]), **by_name}
 
     return score
 
@@ -165,6 +172,15 @@ def _check_size(data: Dataset, config: TrainConfig) -> None:
             f"{data.path} has patches of {data.size} px and preset {config.preset} draws {config.network.size} px: "
             f"prepare with --size {config.network.size} or choose another preset."
         )
+
+
+def _check_descriptors(config: TrainConfig) -> None:
+    from sorby.microstructure.describe import QUANTITIES
+
+    names = [quantity.name for quantity in QUANTITIES]
+    for name in config.descriptors:
+        if name not in names:
+            raise ConfigError(f"Unknown descriptor {name!r}: choose from {', '.join(names)}.")
 
 
 def _claim(out: Path, config: TrainConfig, data: Dataset) -> None:

@@ -1,0 +1,190 @@
+"""Figures of the metallography: distributions, quantiles, margins, and means at each condition."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullLocator
+from scipy.stats import gaussian_kde
+
+from sorby.metrics.record import ByCondition, ConditionMean, Descriptor
+from sorby.microstructure.compare import MARGIN_MEAN, MARGIN_SPREAD, Verdict
+from sorby.report.plots import GENERATED, QUIET, REAL, STYLE, svg
+
+Values = Float[np.ndarray, " _"]
+
+VERDICT_COLOURS: dict[Verdict, str] = {"agrees": "#2e7d4f", "open": "#7a6a1f", "differs": "#b3502f"}
+FURTHEST = (4.0, 16.0)
+"""Shifts and ratios beyond these are drawn at the edge."""
+COLUMNS = 4
+MARKERS = "osD^vP"
+MOST_CONDITIONS = 12
+"""Told apart by colour and marker; more cannot be."""
+
+
+def distributions(descriptors: Sequence[Descriptor], real: Sequence[Values], generated: Sequence[Values]) -> str:
+    """The distribution over images of each descriptor, as kernel density estimates (Scott's bandwidth)."""
+    if not descriptors:
+        return ""
+    rows = -(-len(descriptors) // COLUMNS)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(2.6 * COLUMNS, 1.9 * rows + 0.3), layout="constrained")
+        axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+        for axis, descriptor, *sides in zip(axes, descriptors, real, generated, strict=False):
+            low, high = np.quantile(np.concatenate(sides), [0.002, 0.98])
+            grid = np.linspace(low, high, 200)
+            for values, colour in zip(sides, (REAL, GENERATED), strict=True):
+                axis.plot(grid, density(values, grid), color=colour, linewidth=1.4)
+                axis.axvline(values.mean(), color=colour, linewidth=0.8, linestyle=":")
+            unit = f", {descriptor.unit}" if descriptor.unit else ""
+            axis.set(yticks=[], title=f"{descriptor.title}{unit}")
+            axis.title.set_fontsize(8)
+            axis.ticklabel_format(scilimits=(-3, 4))
+        for axis in axes[len(descriptors) :]:
+            axis.set_axis_off()
+        figure.legend(axes[0].lines[::2], ("real", "generated"), loc="outside upper right", ncols=2)
+        return svg(figure)
+
+
+def margins(descriptors: Sequence[Descriptor]) -> str:
+    """Shift of the mean and ratio of the spreads of each descriptor, with 90 % intervals, on their shaded margins."""
+    if not descriptors:
+        return ""
+    shift, ratio = FURTHEST
+    with rc_context(STYLE):
+        figure = Figure(figsize=(5.2, 0.9 + 0.25 * len(descriptors)), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        left.axvspan(-MARGIN_MEAN, MARGIN_MEAN, color=QUIET, alpha=0.15, linewidth=0)
+        right.axvspan(1 / MARGIN_SPREAD, MARGIN_SPREAD, color=QUIET, alpha=0.15, linewidth=0)
+        left.axvline(0, color=QUIET, linewidth=0.8)
+        right.axvline(1, color=QUIET, linewidth=0.8)
+        right.set_xscale("log", base=2)
+        for row, d in enumerate(descriptors):
+            _interval(left, row, np.clip(d.shift, -shift, shift), VERDICT_COLOURS[d.verdict])
+            _interval(right, row, np.clip(d.spread, 1 / ratio, ratio), VERDICT_COLOURS[d.verdict])
+        left.set(xlabel="shift, real standard deviations")
+        left.set_yticks(range(len(descriptors)), [d.title for d in descriptors])
+        left.invert_yaxis()
+        right.set(xlabel="ratio of spreads")
+        right.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        right.xaxis.set_minor_locator(NullLocator())
+        return svg(figure)
+
+
+def _interval(axis: Axes, row: int, numbers: Values, colour: str) -> None:
+    value, low, high = numbers
+    axis.plot((low, high), (row, row), color=colour, linewidth=1.6)
+    axis.plot(value, row, "o", color=colour, markersize=3.5)
+
+
+def by_condition(found: Sequence[ByCondition]) -> str:
+    """Real against generated mean of each descriptor, a point a condition, and the mean deviations (paper B, figure 3).
+
+    "" where there is nothing to show.
+    """
+    if not found:
+        return ""
+    names = list(dict.fromkeys(mean.condition for d in found for mean in d.means))
+    looks = _looks(names)
+    rows = -(-(len(found) + 1) // COLUMNS)
+    with rc_context(STYLE | {"axes.titlesize": 8, "axes.labelsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7}):
+        figure = Figure(figsize=(2.6 * COLUMNS, 2.45 * rows + 0.3), layout="constrained")
+        axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+        for axis, descriptor in zip(axes, found, strict=False):
+            _scatter(axis, descriptor, looks)
+        _deviations(axes[len(found)], found)
+        for axis in axes[len(found) + 1 :]:
+            axis.set_axis_off()
+        if 1 < len(names) <= MOST_CONDITIONS:
+            # A name is the user's: a dollar in it is no formula.
+            handles = [Line2D([], [], linestyle="", label=name.replace("$", r"\$"), **looks[name]) for name in names]
+            longest = max(map(len, names))
+            figure.legend(handles=handles, loc="outside lower left", fontsize=8, ncols=max(1, 170 // (longest + 6)))
+        return svg(figure)
+
+
+def _looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Marker and colour of each condition; all the same where they are too many to be told apart."""
+    if len(names) > MOST_CONDITIONS:
+        return {name: {"marker": "o", "color": GENERATED, "markersize": 4} for name in names}
+    colours = colormaps["viridis"](np.linspace(0, 0.9, len(names)))
+    return {
+        name: {"marker": MARKERS[i % len(MARKERS)], "color": tuple(colours[i]), "markersize": 5}
+        for i, name in enumerate(names)
+    }
+
+
+def _scatter(axis: Axes, descriptor: ByCondition, looks: Mapping[str, Mapping[str, Any]]) -> None:
+    for mean in descriptor.means:
+        axis.errorbar(
+            mean.real_mean,
+            mean.generated_mean,
+            xerr=_reach(mean.real_mean, mean.real_interval),
+            yerr=_reach(mean.generated_mean, mean.generated_interval),
+            elinewidth=0.8,
+            **looks[mean.condition],
+        )
+    low, high = _square(descriptor.means)
+    axis.plot((low, high), (low, high), color=QUIET, linewidth=0.8, zorder=0)
+    unit = f", {descriptor.unit}" if descriptor.unit else ""
+    axis.set(title=f"{descriptor.title}{unit}", xlim=(low, high), ylim=(low, high))
+    axis.set(xlabel="real", ylabel="generated", box_aspect=1)
+    axis.ticklabel_format(scilimits=(-3, 4))
+    axis.locator_params(nbins=4)
+
+
+def _reach(value: float, interval: tuple[float, float] | None) -> Float[np.ndarray, "2 1"] | None:
+    """An interval as matplotlib wants it: how far it goes down and up."""
+    return None if interval is None else np.array([[value - interval[0]], [interval[1] - value]])
+
+
+def _square(means: Sequence[ConditionMean]) -> tuple[float, float]:
+    """Limits that hold all points, and their bars as far as these do not dwarf the points."""
+    points = [value for mean in means for value in (mean.real_mean, mean.generated_mean)]
+    intervals = [mean.real_interval or () for mean in means] + [mean.generated_interval or () for mean in means]
+    ends = [end for interval in intervals for end in interval]
+    low, high = min(points), max(points)
+    room = (high - low) or 0.1 * abs(high) or 1.0
+    low, high = max(min(ends, default=low), low - room), min(max(ends, default=high), high + room)
+    return low - 0.08 * room, high + 0.08 * room
+
+
+def _deviations(axis: Axes, found: Sequence[ByCondition]) -> None:
+    known = [(d.title, 100 * d.deviation) for d in found if d.deviation is not None]
+    axis.barh(range(len(known)), [percent for _, percent in known], color=QUIET, alpha=0.4)
+    for row, (title, percent) in enumerate(known):
+        axis.annotate(f"{title} {percent:.3g}", (0, row), (3, 0), textcoords="offset points", va="center", fontsize=7)
+    axis.invert_yaxis()
+    axis.set(title="mean absolute deviation, %", yticks=[], box_aspect=1)
+
+
+def quantiles(descriptors: Sequence[Descriptor], real: Sequence[Values], generated: Sequence[Values]) -> str:
+    """Quantiles of the generated images over those of the real ones, in real standard deviations from the real mean."""
+    if not descriptors:
+        return ""
+    shares = np.linspace(0.05, 0.95, 19)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.4, 3.4), layout="constrained")
+        axis = figure.subplots()
+        axis.axline((0, 0), slope=1, color=QUIET, linewidth=0.8)
+        axis.set_prop_cycle(color=colormaps["turbo"](np.linspace(0.05, 0.95, len(descriptors))))
+        for descriptor, x, y in zip(descriptors, real, generated, strict=True):
+            ends = [(np.quantile(values, shares) - x.mean()) / x.std() for values in (x, y)]
+            marker = {"agrees": "", "differs": "o", "open": ""}[descriptor.verdict]
+            style = "-" if descriptor.verdict != "open" else ":"
+            axis.plot(*ends, style, marker=marker, markersize=2.5, linewidth=1.2, label=descriptor.title)
+        axis.set(xlabel="real, standard deviations", ylabel="generated", xlim=(-2.5, 3), ylim=(-2.5, 3))
+        figure.legend(loc="outside right upper", fontsize=7)
+        return svg(figure)
+
+
+def density(values: Values, grid: Values) -> Values:
+    """Kernel density estimate; all at one place where the values do not vary."""
+    if len(values) < 2 or np.ptp(values) == 0:
+        return np.zeros_like(grid)
+    return gaussian_kde(values)(grid)
