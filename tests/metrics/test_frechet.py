@@ -51,9 +51,25 @@ def test_a_set_is_at_distance_zero_from_itself_however_few_its_images():
     assert distance(features, features) == pytest.approx(0, abs=1e-9)
 
 
-def test_identical_images_have_a_finite_distance():
-    one, two = np.ones((4, 6)), np.full((3, 6), 3.0)
-    assert distance(one, two) == pytest.approx(6 * 4)
+@pytest.mark.parametrize("dim", [2, 6])
+def test_identical_images_have_a_finite_distance(dim):
+    one, two = np.ones((4, dim)), np.full((3, dim), 3.0)
+    assert distance(one, two) == pytest.approx(dim * 4)
+
+
+def test_features_that_are_the_same_in_all_images_or_copies_of_another_feature_change_nothing_but_the_count():
+    rng = np.random.default_rng(5)
+    a, b = 2 * rng.standard_normal((50, 4)), 1 + rng.standard_normal((40, 4))
+    dead = [np.hstack([x[:, :2], np.full((len(x), 3), 7.0), x[:, 2:]]) for x in (a, b)]
+    assert distance(*dead) == pytest.approx(distance(a, b))
+    twice = [np.hstack([x, x]) for x in (a, b)]
+    assert distance(*twice) == pytest.approx(2 * distance(a, b))
+
+
+def test_the_factor_gives_the_covariance_of_features_of_very_different_size():
+    x = np.random.default_rng(6).standard_normal((30, 5)) * np.array([1e-3, 1, 1e3, 0, 1])
+    root = feature_stats(x).root
+    assert root.T @ root == pytest.approx(np.cov(x.T), rel=1e-12)
 
 
 def test_the_order_of_images_and_of_sides_does_not_matter():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sorby.metrics import neighbours
-from sorby.metrics.neighbours import nearest, neighbour_scores, radii
+from sorby.metrics.neighbours import blocks, nearest, neighbour_scores, radii
 
 
 def slow_scores(real, generated, k, k_density):
@@ -69,6 +69,51 @@ def test_repeated_images_far_from_the_origin_are_at_distance_zero():
     features = np.repeat(1000 + np.random.default_rng(3).random((5, 64)).astype(np.float32), 5, axis=0)
     assert values(neighbour_scores(features, features, k=3, k_density=4))[:2] == (1, 1)
     assert (radii(features, ks=(3,))[0] == 0).all()
+
+
+def slow_squares(x, y):
+    return np.square(x[:, None] - y[None]).sum(axis=2)
+
+
+@pytest.mark.parametrize("spread", [1e-6, 1e-2])
+def test_neighbours_that_single_precision_cannot_tell_apart_are_told_apart(spread):
+    rng = np.random.default_rng(6)
+    groups = 1000 * rng.standard_normal((4, 64))  # of squared distances far below the rounding of 1000²
+    features = np.repeat(groups, 10, axis=0) + spread * rng.standard_normal((40, 64))
+    squares = np.sort(slow_squares(features, features), axis=1)
+    for radius, k in zip(radii(features, ks=(3, 5)), (3, 5), strict=True):
+        assert radius == pytest.approx(squares[:, k], rel=1e-9, abs=0)
+    scores = neighbour_scores(features[::2], features[1::2], k=2, k_density=3)
+    assert values(scores) == pytest.approx(slow_scores(features[::2], features[1::2], 2, 3))
+
+
+@pytest.mark.parametrize("num", [1, 3, 300])
+def test_the_nearest_of_many_are_those_of_a_full_sort(num):
+    rng = np.random.default_rng(7)
+    x, y = rng.standard_normal((30, 4)), rng.standard_normal((1500, 4))  # several columns in each group of `MINIMA`
+    squares = slow_squares(x, y)
+    (block,) = blocks(x, y)
+    index, found = block.nearest(num)
+    assert (index == np.argsort(squares, axis=1)[:, :num]).all()
+    assert found == pytest.approx(np.sort(squares, axis=1)[:, :num])
+
+
+def test_whole_numbers_at_equal_distances_lie_on_the_edge_of_a_ball_and_inside():
+    rng = np.random.default_rng(8)
+    real, generated = rng.integers(0, 4, (40, 3)).astype(float), rng.integers(1, 5, (30, 3)).astype(float)
+    assert values(neighbour_scores(real, generated, k=2, k_density=3)) == pytest.approx(
+        slow_scores(real, generated, 2, 3)
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1, 1e6])
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_no_estimate_is_off_by_more_than_its_bound(scale, offset):
+    rng = np.random.default_rng(9)
+    x, y = (scale * (offset + rng.standard_t(2, (50, 300))) for _ in range(2))
+    for block in blocks(x, y):
+        off = np.abs(block.estimate - slow_squares(x[block.rows], y))
+        assert 0 < off.max() < block.error
 
 
 def test_the_order_of_images_does_not_matter():

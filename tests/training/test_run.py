@@ -321,7 +321,7 @@ def test_the_shift_of_each_descriptor_is_scored_and_the_error_is_that_of_those_c
         np.stack([np.tile(np.where(np.arange(64) < w, 200, 50).astype(np.uint8), (1, 64, 1)) for w in sides])
         for sides in (widths, widths // 2)
     )
-    config = tiny_config(descriptors=("area_fraction",))
+    config = tiny_config(descriptors=("area_fraction",), score_images=64)
     scores = quick_scorer(real, config, device="cpu")(half)
     fractions = [np.array([(image > 100).mean() for image in images]) for images in (real, half)]
     shift = (fractions[1].mean() - fractions[0].mean()) / fractions[0].std()

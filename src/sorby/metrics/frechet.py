@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg import lapack
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,13 @@ class FeatureStats:
 def feature_stats(features: Float[np.ndarray, "n d"]) -> FeatureStats:
     """Mean and covariance (divisor n - 1) in double precision, of at least two images.
 
-    The factor has min(n, d) rows: with fewer images than features the covariance is singular, and no part of the
-    distance below ever inverts it or takes its root.
+    The factor has at most min(n, d) rows: with fewer images than features the covariance is singular, and no part of
+    the distance below ever inverts it or takes its root.
     """
     n, d = features.shape
     mean = features.mean(axis=0, dtype=np.float64)
-    centred = (features - mean) / np.sqrt(n - 1)
-    root = centred if n <= d else np.asarray(np.linalg.qr(centred, mode="r"))
+    centred = features - mean
+    root = centred / np.sqrt(n - 1) if n <= d else _factor(centred.T @ centred / (n - 1))
     return FeatureStats(mean, root, n)
 
 
@@ -39,3 +40,11 @@ def frechet_distance(a: FeatureStats, b: FeatureStats) -> float:
     roots = np.linalg.svd(a.root @ b.root.T, compute_uv=False)
     distance = shift @ shift + np.square(a.root).sum() + np.square(b.root).sum() - 2 * roots.sum()
     return float(max(distance, 0.0))
+
+
+def _factor(cov: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "r d"]:
+    """Cholesky factor with pivots, which a singular covariance has too (Higham 1990); half the time of a QR."""
+    upper, pivots, rank, _ = lapack.dpstrf(cov)
+    root = np.empty((rank, len(cov)))
+    root[:, pivots - 1] = np.triu(upper)[:rank]
+    return root
