@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sorby.errors import ConfigError
 
+Symmetry = Literal["none", "mirror-x", "mirror-xy", "square"]
 FAMILIES = ("blit", "geom", "colour", "filter", "noise", "cutout", "blur")
 
 
@@ -103,7 +104,7 @@ class TrainConfig(_Settings):
     """Adapt p every so many steps."""
     ada_kimg: float = Field(500, gt=0)
     """Thousands of images in which p can go from 0 to 1."""
-    symmetry: Literal["none", "mirror-x", "mirror-xy", "square"] = "none"
+    symmetry: Symmetry = "none"
     """Moves under which the micrographs are as good as new ones: mirroring, or all eight moves of the square."""
 
     subset: int | None = Field(None, ge=1)

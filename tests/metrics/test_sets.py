@@ -139,7 +139,7 @@ class FakeGenerator(Generator):
     def __init__(self):
         size = SimpleNamespace(channels=1)
         space = ConditionSpace(conditions=(Condition(name="temperature"),))
-        self.card = SimpleNamespace(size=8, network=size, pixel_size_um=0.5, space=space)
+        self.card = SimpleNamespace(size=8, network=size, pixel_size_um=0.5, space=space, training={})
         self.seeds = []
 
     def images(self, seeds, *, condition, **_):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 
 from sorby.evaluation.sides import Comparison, all_parents
@@ -10,6 +11,8 @@ from sorby.metrics.copies import Copy, align, audit
 from sorby.metrics.leak import LEAST_PX, leaks
 from sorby.metrics.record import CopyAudit, CopyPair, Leak
 from sorby.metrics.sets import ImageSet
+from sorby.seeds import rng_for
+from sorby.training.batches import move
 
 NUM_PAIRS = 6
 
@@ -44,15 +47,19 @@ def copies_of(
 
 
 def leaks_of(samples: Mapping[ImageSet, Pictures], fakes: ImageSet, comparison: Comparison, *, seed: int) -> list[Leak]:
-    """Of all real pictures on hand, since the range of the data is asked for; none for pictures not square or small."""
+    """Of all real pictures on hand, since the range of the data is asked for; none for pictures not square or small.
+
+    Real pictures are moved as the generator saw them by the symmetry that its training was told of: that is no leak.
+    """
     generated, one, other = (samples[images] for images in (fakes, *comparison.floor))
     if generated.shape[2] != generated.shape[3] or generated.shape[2] < LEAST_PX:
         return []
     parents = all_parents(comparison)
     num_one = len(comparison.floor[0])
     chosen = np.concatenate([parents[:num_one][: len(one)], parents[num_one:][: len(other)]])
-    rng = np.random.default_rng(seed)
-    tests = leaks(generated, np.concatenate([one, other]), parents=chosen, rng=rng)
+    real = torch.from_numpy(np.concatenate([one, other]))
+    seen = move(real, fakes.symmetry, rng=rng_for(seed, "symmetry")).numpy()
+    tests = leaks(generated, seen, parents=chosen, rng=np.random.default_rng(seed))
     return [Leak(move=t.move, leaked=t.leaked, reason=t.reason, p_value=t.p_value) for t in tests]
 
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Int, UInt8
 
 from sorby.conditions import ConditionSpace
+from sorby.config import Symmetry
 from sorby.data.dataset import Dataset, Split, is_dataset
 from sorby.errors import DataError
 from sorby.generator import Generator, Values
@@ -41,6 +42,8 @@ class ImageSet:
     """The conditions that the pictures differ in."""
     conditions: tuple[Values, ...] = ()
     """What each picture was made under, or asked for; empty where `space` is."""
+    symmetry: Symmetry = "none"
+    """Moves under which the pictures that a generator learnt from counted as good as new ones."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -186,6 +189,7 @@ def _of_generator(
         card.pixel_size_um,
         space=card.space,
         conditions=tuple(drawn) if card.space.dim else (),
+        symmetry=card.training.get("symmetry", "none"),
     )
 
 

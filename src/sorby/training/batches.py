@@ -4,16 +4,14 @@ Epochs follow one another; each shows every image once, in its own order. Nothin
 """
 
 from functools import lru_cache
-from typing import Literal
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from sorby.config import Symmetry
 from sorby.generator import from_grey_values
 from sorby.seeds import rng_for
-
-Symmetry = Literal["none", "mirror-x", "mirror-xy", "square"]
 
 
 class Batches:
