@@ -7,9 +7,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from sorby.cli.evaluate import evaluate as command
+from sorby.cli.evaluate import own_folder
 from sorby.conditions import ConditionSpace
 from sorby.data.dataset import Dataset, Patch, write_dataset
-from sorby.errors import DataError, WeightsError
+from sorby.errors import ConfigError, DataError, WeightsError
 from sorby.evaluation.metallography import correlation_of
 from sorby.evaluation.run import evaluate
 from sorby.metrics.record import Report
@@ -276,3 +277,10 @@ def test_the_correlation_of_a_set_is_that_of_its_phase_and_blank_pictures_have_n
     assert found[0].num == 2
     assert len(found) == 17
     assert correlation_of(blank, np.array([0])) == []
+
+
+def test_a_run_keeps_its_report_and_anything_else_needs_a_folder(tmp_path):
+    (tmp_path / "config.toml").write_text("")
+    assert own_folder(tmp_path) == tmp_path
+    with pytest.raises(ConfigError, match="--out"):
+        own_folder(tmp_path / "dataset.zip")

@@ -52,7 +52,7 @@ With your own micrographs:
   sorby prepare YOUR_FOLDER --out steel.zip --patches --size 64
   sorby train steel.zip --out runs/steel --preset laptop-64
   sorby generate runs/steel --num 64 --out pictures
-  sorby evaluate runs/steel steel.zip --out report"""
+  sorby evaluate runs/steel steel.zip"""
 
 
 LEARNT = (

@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from sorby.errors import ConfigError
+
 
 def evaluate(
     generated: Annotated[Path, typer.Argument(help="Run, generator, dataset, or folder of images.")],
     real: Annotated[Path, typer.Argument(help="Dataset with held-out micrographs, or a folder of real images.")],
-    out: Annotated[Path, typer.Option(help="Folder for report.html and scores.json.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.html and scores.json; of a run, its own without.")
+    ] = None,
     num: Annotated[int, typer.Option(help="Images of each side, at most.", min=1)] = 2000,
     network: Annotated[
         list[str] | None,
@@ -30,6 +34,8 @@ def evaluate(
     from sorby.evaluation.run import evaluate as run
     from sorby.report.reading import headline
 
+    if out is None:
+        out = own_folder(generated)
     report = run(
         generated,
         real,
@@ -54,3 +60,10 @@ def evaluate(
     for note in report.notes:
         typer.echo(f"note: {note}", err=True)
     typer.echo(f"report: {out / 'report.html'}")
+
+
+def own_folder(generated: Path) -> Path:
+    """A run keeps its report; for anything else a folder has to be named."""
+    if (generated / "config.toml").is_file():
+        return generated
+    raise ConfigError(f"{generated} is no run, which would keep its report itself: name a folder for it with --out.")
