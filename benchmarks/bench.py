@@ -22,13 +22,20 @@ def machine() -> str:
 
 
 def peak_mib() -> float:
-    """Most memory that this process, or one that it has started and ended, has held at once."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return (
-        max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        * unit
-        / 2**20
-    )
+    """Most memory that this process has held at once since `forget_peak`, or that one it has started has."""
+    of_children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return max(_status("VmHWM"), of_children) / 1024
+
+
+def forget_peak() -> float:
+    """Start measuring the peak afresh; returns what is held now, in MiB. Linux only."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS") / 1024
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
 def in_own_process(arguments: Sequence[str], *, threads: int) -> dict[str, object]:

@@ -9,6 +9,7 @@ from sorby.conditions import Condition, ConditionSpace
 from sorby.config import NetworkConfig
 from sorby.errors import ConfigError, SorbyError, WeightsError
 from sorby.generator import Generator, GeneratorCard, from_grey_values, to_grey_values
+from sorby.models.place import fastest_dtype
 from sorby.models.stylegan2 import GeneratorNetwork
 
 NETWORK = NetworkConfig(size=32, z_dim=16, w_dim=16, channel_base=256, channel_max=16)
@@ -55,6 +56,12 @@ def test_pictures_in_bfloat16_are_those_in_float32_to_a_grey_value(saved):
         Generator.load(saved, dtype=dtype).images(range(8)).astype(int) for dtype in (torch.float32, torch.bfloat16)
     )
     assert 0 < abs(exact - rounded).mean() < 1
+
+
+def test_a_loaded_generator_draws_in_the_fastest_precision_and_is_not_trained(saved):
+    loaded = Generator.load(saved)
+    assert loaded.dtype == fastest_dtype("cpu")
+    assert not any(parameter.requires_grad for parameter in loaded.network.parameters())
 
 
 def test_a_run_folder_gives_its_best_generator_and_else_its_last(tmp_path):

@@ -123,7 +123,8 @@ def test_a_run_without_a_first_tick_can_be_inspected(tmp_path):
 def test_the_command_to_go_on_gives_the_same_settings_again(tmp_path):
     from sorby.cli.train import assignments
 
-    config = resolve("laptop-64", {"p": 0.25, "augment": (), "augment_without": ("rotate",), "network": {"z_dim": 32}})
+    lists = {"augment": (), "augment_without": ("rotate",), "descriptors": ("area_fraction", "mean_chord")}
+    config = resolve("laptop-64", {"p": 0.25, **lists, "network": {"z_dim": 32}})
     words = resume_command(tmp_path, config, "steel.zip").split()
     sets = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
     assert resolve("laptop-64", assignments(sets)) == config

@@ -313,3 +313,18 @@ def test_options_that_cannot_be_are_refused_in_one_line(folder, tmp_path, option
     assert said in str(result.exception)
     assert "\n" not in str(result.exception)
     assert not (tmp_path / "table.csv").exists()
+
+
+def test_a_pixel_size_of_nothing_is_refused(folder, tmp_path):
+    with pytest.raises(DataError, match="expected more than 0"):
+        measure(folder, tmp_path / "table.csv", pixel_size_um=0.0)
+
+
+def test_pixel_sizes_that_differ_by_rounding_are_one(tmp_path):
+    (tmp_path / "images").mkdir()
+    for number in range(3):
+        name = tmp_path / "images" / f"{number}.tif"
+        write_micrograph(name, discs(), pixel_size_um=0.1 + number * 1e-6, description={})
+    summary = measure(tmp_path / "images", tmp_path / "table.csv", curves=True)
+    assert "mean_chord_px" in summary.estimates
+    assert {row["micrographs"] for row in table(tmp_path / "table.curves.csv")} == {"3"}

@@ -37,6 +37,7 @@ def draw(
                 "generator": name,
                 "seed": str(seed),
                 "truncation": f"{truncation:g}",
+                "precision": str(generator.dtype).removeprefix("torch."),
                 **{f"condition {key}": str(value) for key, value in asked.items()},
             }
             pixels = picture[0] if len(picture) == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0))

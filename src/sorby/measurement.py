@@ -11,7 +11,7 @@ from dataclasses import fields as dataclass_fields
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -21,7 +21,7 @@ from sorby.atomic import write_text
 from sorby.decode import Grey
 from sorby.errors import DataError
 from sorby.fields import Field, eight_bit, fields_of, one_channel
-from sorby.micrograph import write_micrograph
+from sorby.micrograph import common_size, same_size, write_micrograph
 from sorby.microstructure.curves import Curves, curves_of, mean_curves
 from sorby.microstructure.describe import BY_OTSU, QUANTITIES, Described, Quantity, Segmentation, describe
 from sorby.microstructure.fraction import Estimate, estimate
@@ -100,6 +100,8 @@ def measure(
     """
     out = Path(out)
     _check_out(out, Path(path))
+    if pixel_size_um is not None and pixel_size_um <= 0:
+        raise DataError(f"The pixel size is {pixel_size_um:g} µm: expected more than 0.")
     fields = fields_of(
         Path(path), num=num, seed=seed, pixel_size_um=pixel_size_um, masks=masks, device=device, warn=say
     )
@@ -113,7 +115,9 @@ def measure(
         rows.append(image_row(measured))
         particle_rows += particle_row_list(measured)
         if measured.curves is not None:
-            found.setdefault(measured.field.pixel_size_um, []).append(measured.curves)
+            size = measured.field.pixel_size_um
+            known = next((other for other in found if same_size(size, other)), size)
+            found.setdefault(known, []).append(measured.curves)
         if number < overlays:
             _write_overlay(out.with_suffix(".overlays"), number, measured)
         if (number + 1) % 500 == 0:
@@ -202,7 +206,8 @@ def summarise(rows: Sequence[Row], *, num_particles: int) -> Summary:
     if not rows:
         raise DataError("There are no images to measure.")
     names = [name for quantity in ALL_QUANTITIES for name in in_units(quantity, None, None)]
-    if len({row["pixel_size_um"] for row in rows}) > 1:
+    sizes = [cast("float | None", row["pixel_size_um"]) for row in rows]
+    if any(sizes) and common_size(sizes) is None:
         names = [name for name in names if not name.endswith(("_px", "_px2"))]
     estimates = {name: estimate(values) for name in names if len(values := _by_parent(rows, name))}
     banded = [name for name in estimates if f"{name}_low" in rows[0]]

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,8 @@ from sorby.errors import DataError
 from sorby.sources import ImageFile
 from sorby.vendors import SOFTWARE, read_header
 
+SAME_SIZE = 0.01
+"""Pixel sizes that differ by less than this share are one."""
 MAX_PNG_RESOLUTION = 2**31 - 1
 """Pixels per metre that a PNG can state; finer images carry their pixel size in the text chunk alone."""
 
@@ -73,6 +75,23 @@ def write_micrograph(
     write_bytes(path, encode(picture, pixel_size_um, entries))
 
 
+def same_size(one: float | None, other: float | None) -> bool:
+    """Whether two pixel sizes agree, to one in a hundred; an unknown one agrees with an unknown one.
+
+    >>> same_size(0.1, 0.1004), same_size(0.1, 0.2), same_size(0.1, None), same_size(None, None)
+    (True, False, False, True)
+    """
+    if one is None or other is None:
+        return one is other
+    return abs(one / other - 1) <= SAME_SIZE
+
+
+def common_size(sizes_um: Iterable[float | None]) -> float | None:
+    """The pixel size that all images have; None where one is unknown or they differ."""
+    first, *others = sizes_um
+    return first if all(same_size(first, other) for other in others) else None
+
+
 def round_length(most: float) -> float:
     """Length of a scale bar: the largest of 1, 2 and 5 times a power of ten that is not above `most`, in its unit.
 
@@ -80,7 +99,7 @@ def round_length(most: float) -> float:
     (0.5, 2.0, 1000.0)
     """
     power = 10.0 ** math.floor(math.log10(most))
-    return power * max(step for step in (1, 2, 5) if step * power <= most)
+    return power * max(step for step in (0.5, 1, 2, 5) if step * power <= most)  # log10 may round up
 
 
 def _png(picture: np.ndarray, pixel_size_um: float | None, entries: Mapping[str, str]) -> bytes:

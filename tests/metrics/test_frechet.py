@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from sorby.metrics import frechet
 from sorby.metrics.frechet import feature_stats, frechet_distance
 
 
@@ -66,7 +67,9 @@ def test_features_that_are_the_same_in_all_images_or_copies_of_another_feature_c
     assert distance(*twice) == pytest.approx(2 * distance(a, b))
 
 
-def test_the_factor_gives_the_covariance_of_features_of_very_different_size():
+@pytest.mark.parametrize("rows", [7, 1024])
+def test_the_factor_gives_the_covariance_of_features_of_very_different_size(monkeypatch, rows):
+    monkeypatch.setattr(frechet, "ROWS", rows)
     x = np.random.default_rng(6).standard_normal((30, 5)) * np.array([1e-3, 1, 1e3, 0, 1])
     root = feature_stats(x).root
     assert root.T @ root == pytest.approx(np.cov(x.T), rel=1e-12)

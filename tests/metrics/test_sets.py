@@ -14,6 +14,7 @@ from sorby.errors import DataError
 from sorby.generator import Generator
 from sorby.metrics import sets
 from sorby.metrics.sets import conditions_of, open_real, open_set
+from sorby.micrograph import write_micrograph
 
 
 def picture(i, size=8):
@@ -184,3 +185,10 @@ def test_each_seed_is_drawn_once_and_other_evaluations_draw_others(dataset, gene
     for seed in (0, 1):
         open_set(path, num=50, seed=seed, conditions=conditions_of(dataset)).first(50)
     assert len(set(fake.seeds)) == len(fake.seeds) == 100
+
+
+@pytest.mark.parametrize(("sizes", "common"), [((0.1, 0.1), 0.1), ((0.1, 5.0), None), ((0.1, None), None)])
+def test_a_folder_has_a_pixel_size_where_all_its_files_have_it(sizes, common, tmp_path):
+    for number, size in enumerate(sizes):
+        write_micrograph(tmp_path / f"{number}.tif", np.eye(8, dtype=np.uint8), pixel_size_um=size, description={})
+    assert open_set(tmp_path, num=9, seed=0).pixel_size_um == common

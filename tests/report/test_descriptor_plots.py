@@ -14,6 +14,7 @@ def mean(condition, real, generated, *, real_interval=None, generated_interval=N
         real_interval=real_interval,
         generated_mean=generated,
         generated_interval=generated_interval,
+        shift=None,
         num_real=20,
         num_generated=20,
         num_parents=5,

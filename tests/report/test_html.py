@@ -63,22 +63,23 @@ def descriptor(quantity, *, verdict="agrees", generated=1.1):
     )
 
 
-def at_condition(name, real, generated, half=0.05):
+def at_condition(name, real, generated, *, sd, half=0.05):
     return ConditionMean(
         condition=name,
         real_mean=real,
         real_interval=(real - half, real + half),
         generated_mean=generated,
         generated_interval=(generated - half, generated + half),
+        shift=(generated - real) / sd,
         num_real=20,
         num_generated=20,
         num_parents=5,
     )
 
 
-def by_condition(*generated):
-    """Real means of 1, 2, ... at as many conditions, with intervals of 0.05."""
-    means = [at_condition(f"{HOSTILE} {i}", i + 1.0, value) for i, value in enumerate(generated)]
+def by_condition(*generated, sd=0.1):
+    """Real means of 1, 2, ... at as many conditions, with intervals of 0.05; `sd` is among the images of each."""
+    means = [at_condition(f"{HOSTILE} {i}", i + 1.0, value, sd=sd) for i, value in enumerate(generated)]
     return (ByCondition(name="area_fraction", title="area fraction", unit="", means=tuple(means), deviation=0.04),)
 
 
@@ -258,6 +259,13 @@ def test_a_few_held_out_images_raise_it_where_chance_hardly_ever_does_so():
     assert copies.mood == "bad"
 
 
+def test_a_few_exact_copies_are_bad_news_though_their_share_is_small():
+    few = audit(rate=0.034, low=0.02, high=0.054, p_value=1.3e-4)
+    (copies,) = (f for f in findings(report(copies=few)) if f.text.startswith("Copies"))
+    assert copies.mood == "bad"
+    assert "p = 0.0001" in copies.text
+
+
 def test_the_verdict_says_how_many_measures_it_is_not_of():
     assert f"{len(QUANTITIES) - 8} could not be compared" in headline(report(verdicts=("agrees",) * 8)).text
     assert "could not be" not in headline(report(verdicts=("agrees",) * len(QUANTITIES))).text
@@ -316,6 +324,12 @@ def test_a_generator_that_misses_its_conditions_does_not_get_a_good_verdict():
         (told,) = (f for f in findings(found) if f.text.startswith("Condition"))
         assert f"at {apart} of 3 points" in told.text
         assert told.mood == ("bad" if apart else "open")
+
+
+def test_a_difference_within_the_margin_is_no_miss_however_narrow_the_intervals():
+    found = report(verdicts=["agrees"] * 11, conditions=by_condition(1.0, 2.11, 3.0, sd=0.3))
+    assert headline(found).mood == "good"
+    assert any("at 0 of 3 points" in f.text for f in findings(found))
 
 
 def test_the_figure_of_the_conditions_is_there_only_where_there_are_conditions(page, elements):

@@ -9,6 +9,8 @@ import typer
 from sorby.config import TrainConfig, presets, resolve, to_toml
 from sorby.errors import ConfigError
 
+LISTS = ("augment", "augment_without", "descriptors")
+"""Settings that hold several names."""
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 if TYPE_CHECKING:
@@ -178,7 +180,7 @@ def assignments(pairs: list[str]) -> dict[str, Any]:
             target = target.setdefault(group, {})
             if not isinstance(target, dict):
                 raise ConfigError(f"--set {pair!r}: {group} was already given a value of its own.")
-        is_list = field in ("augment", "augment_without")
+        is_list = field in LISTS
         target[field] = list(names(value)) if is_list else None if value == "none" else value
     return settings
 

@@ -23,7 +23,7 @@ MOST_NAMED = 3
 """Conditions that a note lists by name."""
 
 Key = tuple[str | float, ...]
-Side = tuple[Float[np.ndarray, " _"], Int[np.ndarray, " _"]]
+Column = tuple[Float[np.ndarray, " _"], Int[np.ndarray, " _"]]
 """Values of a descriptor, and the parents of their images."""
 
 
@@ -39,7 +39,7 @@ def by_condition(
     real_parents = all_parents(comparison)
     found = []
     for column, quantity in enumerate(QUANTITIES):
-        if quantity.power and not same_scale(fakes.pixel_size_um, comparison.real.pixel_size_um):
+        if quantity.power and not same_scale(fakes.pixel_size_um, comparison.pixel_size_um):
             continue
         means = [
             _mean(condition, (real[r, column], real_parents[r]), (generated[g, column], fakes.parents[g]), quantity)
@@ -94,7 +94,7 @@ def deviation(means: Sequence[ConditionMean]) -> float | None:
     return float(np.mean(shares)) if shares else None
 
 
-def _mean(condition: str, real: Side, generated: Side, quantity: Quantity) -> ConditionMean | None:
+def _mean(condition: str, real: Column, generated: Column, quantity: Quantity) -> ConditionMean | None:
     """None where one of the sides has too few values."""
     (x, x_parents), (y, y_parents) = ((v[~np.isnan(v)], parents[~np.isnan(v)]) for v, parents in (real, generated))
     if min(len(x), len(y)) < LEAST_IMAGES:
@@ -106,6 +106,7 @@ def _mean(condition: str, real: Side, generated: Side, quantity: Quantity) -> Co
         real_interval=_interval(on_x, quantity),
         generated_mean=_back(on_y.value, quantity),
         generated_interval=_interval(on_y, quantity),
+        shift=(on_y.value - on_x.value) / float(x.std()) if np.ptp(x) else None,
         num_real=len(x),
         num_generated=len(y),
         num_parents=on_x.num,

@@ -53,7 +53,7 @@ def descriptors_of(
     )
     found = []
     for column, quantity in enumerate(QUANTITIES):
-        if quantity.power and not same_scale(fakes.pixel_size_um, comparison.real.pixel_size_um):
+        if quantity.power and not same_scale(fakes.pixel_size_um, comparison.pixel_size_um):
             continue
         between = agreement(of_one[:, column], one, of_other[:, column], other)
         result = agreement(real[:, column], parents, generated[:, column], fakes.parents)

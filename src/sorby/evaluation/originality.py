@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from sorby.evaluation.scores import NUM_PAIRS
 from sorby.evaluation.sides import Comparison, all_parents
 from sorby.metrics.copies import Copy, align, audit
 from sorby.metrics.leak import LEAST_PX, leaks
@@ -13,8 +14,6 @@ from sorby.metrics.record import CopyAudit, CopyPair, Leak
 from sorby.metrics.sets import ImageSet
 from sorby.seeds import rng_for
 from sorby.training.batches import move
-
-NUM_PAIRS = 6
 
 Picture = UInt8[np.ndarray, "_ h w"]
 Pictures = UInt8[np.ndarray, "_ c h w"]

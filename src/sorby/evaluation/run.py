@@ -19,6 +19,7 @@ from sorby.metrics.compare import Side, check_number
 from sorby.metrics.features import FeatureNetwork
 from sorby.metrics.record import Report
 from sorby.metrics.sets import ImageSet, open_real
+from sorby.models.place import fastest_dtype
 from sorby.report.html import Pictures, render
 from sorby.training.tick import read_log
 
@@ -55,12 +56,12 @@ def evaluate(
     comparisons = comparisons_of(reals, name=real.name, seed=seed, notes=notes)
     first, last = comparisons[0], comparisons[-1]
     fakes = generated_set(generated, real, num=num, seed=seed, truncation=truncation, device=device)
-    check_alike(fakes, first.real, notes)
+    check_alike(fakes, first, notes)
     sides = dict.fromkeys([fakes, *(images for c in comparisons for images in (c.real, *c.floor))])
     samples = {images: images.first(SAMPLE) for images in sides}
     features = {network.name: {images: _side(images, network, say) for images in sides} for network in nets}
     say("microstructure")
-    scale = fakes.pixel_size_um if first.real.pixel_size_um else None
+    scale = fakes.pixel_size_um if first.pixel_size_um else None
     tables = tables_of(fakes, first, pixel_size_um=scale)
     say("copies and leaks")
     copies, copy_pictures = copies_of(samples, fakes, first, training_set(real, first, seed=seed))
@@ -72,7 +73,7 @@ def evaluate(
         seed=seed,
         truncation=truncation,
         pixel_size_um=fakes.pixel_size_um,
-        real_pixel_size_um=first.real.pixel_size_um,
+        real_pixel_size_um=first.pixel_size_um,
         size_px=(samples[fakes].shape[3], samples[fakes].shape[2]),
         num={"generated": len(fakes)} | {c.against: len(c.real) for c in comparisons},
         num_parents={c.against: c.real.num_parents for c in comparisons},
@@ -86,7 +87,7 @@ def evaluate(
         notes=tuple(notes),
         hashes={"generated": fakes.hash} | {c.against: c.real.hash for c in comparisons},
         command=command,
-        versions=_versions(),
+        versions=_versions() | {"pictures drawn in": str(fastest_dtype(device)).removeprefix("torch.")},
     )
     shown = Pictures(
         generated=samples[fakes],

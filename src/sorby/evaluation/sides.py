@@ -14,8 +14,7 @@ from sorby.errors import DataError
 from sorby.metrics.compare import MIN_IMAGES, check_number
 from sorby.metrics.score import Against
 from sorby.metrics.sets import ImageSet, conditions_of, open_real, open_set
-
-SCALE_TOLERANCE = 0.01
+from sorby.micrograph import common_size, same_size
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,11 @@ class Comparison:
     real: ImageSet
     floor: tuple[ImageSet, ImageSet]
     """The second stands in the place of the generated images."""
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Of all real images; None where unknown or mixed."""
+        return common_size(images.pixel_size_um for images in self.floor)
 
 
 def comparisons_of(
@@ -81,8 +85,9 @@ def generated_set(
     return images.kept()
 
 
-def check_alike(fakes: ImageSet, real: ImageSet, notes: list[str]) -> None:
+def check_alike(fakes: ImageSet, comparison: Comparison, notes: list[str]) -> None:
     """Raise `DataError` for pictures of different sizes or colours; note different or unknown scales."""
+    real = comparison.real
     (_, c, h, w), (_, real_c, real_h, real_w) = fakes.first(1).shape, real.first(1).shape
     if (h, w) != (real_h, real_w):
         raise DataError(
@@ -94,7 +99,7 @@ def check_alike(fakes: ImageSet, real: ImageSet, notes: list[str]) -> None:
             f"{fakes.name} has {_colour(c)} images and {real.name} {_colour(real_c)} ones: expected one kind; a folder "
             "of images is read as grey, so give the run, the generator or a dataset in its place."
         )
-    um, real_um = fakes.pixel_size_um, real.pixel_size_um
+    um, real_um = fakes.pixel_size_um, comparison.pixel_size_um
     if um is None or real_um is None:
         notes.append("The pixel size of one side is unknown or mixed: nobody has checked that the scales agree.")
     elif not same_scale(um, real_um):
@@ -106,7 +111,7 @@ def check_alike(fakes: ImageSet, real: ImageSet, notes: list[str]) -> None:
 
 def same_scale(um: float | None, real_um: float | None) -> bool:
     """Whether two pixel sizes agree, or one of them is unknown."""
-    return um is None or real_um is None or abs(um / real_um - 1) <= SCALE_TOLERANCE
+    return um is None or real_um is None or same_size(um, real_um)
 
 
 def _colour(channels: int) -> str:

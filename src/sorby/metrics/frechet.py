@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import lapack
 
+ROWS = 1024  # images per block
+
 
 @dataclass(frozen=True)
 class FeatureStats:
@@ -24,8 +26,7 @@ def feature_stats(features: Float[np.ndarray, "n d"]) -> FeatureStats:
     """
     n, d = features.shape
     mean = features.mean(axis=0, dtype=np.float64)
-    centred = features - mean
-    root = centred / np.sqrt(n - 1) if n <= d else _factor(centred.T @ centred / (n - 1))
+    root = (features - mean) / np.sqrt(n - 1) if n <= d else _factor(_covariance(features, mean))
     return FeatureStats(mean, root, n)
 
 
@@ -42,9 +43,22 @@ def frechet_distance(a: FeatureStats, b: FeatureStats) -> float:
     return float(max(distance, 0.0))
 
 
+def _covariance(features: Float[np.ndarray, "n d"], mean: Float[np.ndarray, " d"]) -> Float[np.ndarray, "d d"]:
+    """Sums over some images at a time, so that there is never a copy of all features in double precision."""
+    n, d = features.shape
+    total = np.zeros((d, d))
+    for start in range(0, n, ROWS):
+        centred = features[start : start + ROWS] - mean
+        total += centred.T @ centred
+    return total / (n - 1)
+
+
 def _factor(cov: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "r d"]:
-    """Cholesky factor with pivots, which a singular covariance has too (Higham 1990); half the time of a QR."""
-    upper, pivots, rank, _ = lapack.dpstrf(cov)
+    """Cholesky factor with pivots, which a singular covariance has too (Higham 1990), written over `cov`.
+
+    With the covariance itself this takes half the time of a QR of the features.
+    """
+    upper, pivots, rank, _ = lapack.dpstrf(cov.T, overwrite_a=True)
     root = np.empty((rank, len(cov)))
     root[:, pivots - 1] = np.triu(upper)[:rank]
     return root

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-ROWS = 256  # images per block
+ROWS = 1024  # images per block
 PAIRS = 256  # measured at once in double precision: few enough for the cache
 MINIMA = 256  # groups of columns, whose smallest values bound the k-th smallest of a row
 
@@ -93,8 +93,8 @@ class Block:
 
     def within(self, reach: Float[np.ndarray, "*_"]) -> Bool[np.ndarray, "b m"]:
         """Which distances are at most `reach`, which has one value a column or one a row."""
-        inside = self.estimate <= _single(reach - self.error)
-        i, j = _places(inside ^ (self.estimate <= _single(reach + self.error)))
+        inside = self.estimate <= (reach - self.error).astype(np.float32)
+        i, j = _places(inside ^ (self.estimate <= (reach + self.error).astype(np.float32)))
         inside[i, j] = self.exact(i, j) <= np.broadcast_to(reach, inside.shape)[i, j]
         return inside
 
@@ -119,26 +119,30 @@ class Block:
 
 
 def blocks(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"]) -> Iterator[Block]:
-    """Distances of all rows of `x` to all of `y`, some rows at a time."""
-    middle = _single(y.mean(axis=0, dtype=np.float64))
-    right, right_norms = _centred(y, middle)
-    longest = np.sqrt(right_norms.max())
-    right = np.column_stack([right, np.ones_like(right_norms), right_norms])
+    """Distances of all rows of `x` to all of `y`, some rows at a time; the next block takes the memory of the last."""
+    middle = y.mean(axis=0, dtype=np.float64).astype(np.float32)
+    right = _with_norms(y, middle)
+    estimate = np.empty((ROWS, len(y)), dtype=np.float32)
     for start in range(0, len(x), ROWS):
         rows = slice(start, min(start + ROWS, len(x)))
-        left, norms = _centred(x[rows], middle)
+        left = _with_norms(x[rows], middle)
         # The products of d + 2 rounded numbers are summed in any order; 16 more for what is rounded before and after.
-        error = (x.shape[1] + 16) * 2.0**-24 * float(np.sqrt(norms.max()) + longest) ** 2
-        left = np.column_stack([-2 * left, norms, np.ones_like(norms)])
-        yield Block(x, y, rows, left @ right.T, error)
+        longest = np.sqrt(left[:, -2].max(), dtype=np.float64) + np.sqrt(right[:, -2].max(), dtype=np.float64)
+        error = (x.shape[1] + 16) * 2.0**-24 * float(longest) ** 2
+        left[:, :-2] *= -2
+        left[:, [-2, -1]] = left[:, [-1, -2]]
+        yield Block(x, y, rows, np.matmul(left, right.T, out=estimate[: len(left)]), error)
 
 
-def _centred(
+def _with_norms(
     features: Float[np.ndarray, "n d"], middle: Float32[np.ndarray, " d"]
-) -> tuple[Float32[np.ndarray, "n d"], Float32[np.ndarray, " n"]]:
-    """Features about `middle`, and their squared norms."""
-    centred = _single(features - middle)
-    return centred, _single(np.einsum("nd,nd->n", centred, centred, dtype=np.float64))
+) -> Float32[np.ndarray, "n d_and_two"]:
+    """Features about `middle`, their squared norms, and ones."""
+    n, d = features.shape
+    found = np.ones((n, d + 2), dtype=np.float32)
+    centred = np.subtract(features, middle, out=found[:, :d], casting="same_kind")
+    found[:, d] = np.einsum("nd,nd->n", centred, centred, dtype=np.float64)
+    return found
 
 
 def _bound(block: Float32[np.ndarray, "b m"], num: int) -> Float32[np.ndarray, " b"]:
@@ -155,7 +159,3 @@ def _bound(block: Float32[np.ndarray, "b m"], num: int) -> Float32[np.ndarray, "
 def _places(chosen: Bool[np.ndarray, "b m"]) -> tuple[Int[np.ndarray, " p"], Int[np.ndarray, " p"]]:
     """Row and column of what is True, row by row; where that is little, in a tenth of the time of `np.nonzero`."""
     return np.divmod(np.flatnonzero(chosen), chosen.shape[1])
-
-
-def _single(values: np.ndarray) -> np.ndarray:
-    return np.asarray(values, dtype=np.float32)

@@ -68,6 +68,8 @@ class ConditionMean(BaseModel):
     """95 %, over micrographs; None for a single one."""
     generated_mean: float
     generated_interval: tuple[float, float] | None
+    shift: float | None
+    """Difference of the means in standard deviations of the real images there; None where those are all alike."""
     num_real: int
     num_generated: int
     num_parents: int

@@ -15,7 +15,7 @@ from sorby.config import Symmetry
 from sorby.data.dataset import Dataset, Split, is_dataset
 from sorby.errors import DataError
 from sorby.generator import Generator, Values
-from sorby.micrograph import read_micrograph
+from sorby.micrograph import common_size, read_micrograph
 from sorby.sources import ImageFile, find_images
 
 BATCH = 32
@@ -215,11 +215,12 @@ def _draw(
 
 def _of_files(path: Path) -> ImageSet:
     files = find_images([path])
-    first = read_micrograph(files[0])
+    first, *others = (read_micrograph(file) for file in files)
+    size_um = common_size(each.pixel_size_um for each in (first, *others))
     digest = hashlib.sha256("".join(hashlib.sha256(file.read()).hexdigest() for file in files).encode()).hexdigest()
     load = partial(_read, files, first.grey.shape)
     names = tuple(file.name for file in files)
-    return ImageSet(path.name, names, np.arange(len(files)), load, digest, first.pixel_size_um)
+    return ImageSet(path.name, names, np.arange(len(files)), load, digest, size_um)
 
 
 def _read(files: Sequence[ImageFile], shape: tuple[int, ...], indices: Sequence[int]) -> UInt8[np.ndarray, "n c h w"]:

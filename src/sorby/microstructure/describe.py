@@ -156,12 +156,12 @@ def contrast_of(grey: Grey) -> float:
 
 
 def white_of(grey: Grey) -> int:
-    """The grey level of white: 255, or of 16-bit files what as many bits as are in use can hold, as 12 are in some.
+    """The grey level of white: 255; of 16-bit files 255, 4095 or 65535, whichever holds all, as 12 bits are in some.
 
     >>> white_of(np.array([[0, 2000]], np.uint16))
-    2047
+    4095
     """
-    return 255 if grey.dtype == np.uint8 else max(2 ** int(grey.max()).bit_length() - 1, 1)
+    return next(white for white in (255, 4095, 65535) if grey.dtype == np.uint8 or grey.max() <= white)
 
 
 def smoothed(grey: Grey, sigma_px: float) -> Grey:
@@ -177,7 +177,7 @@ def phase_masks(
     The phase is without specks. Raises `DataError` for an image of too few grey values.
     """
     smooth = smoothed(grey, how.smooth_px) if how.smooth_px else grey
-    shifts = [move * round(how.step * white_of(grey)) for move in moves]
+    shifts = [move * max(round(how.step * white_of(grey)), 1) for move in moves]
     wanted = how.phase % how.phases
     if how.window_px:
         thresholds: tuple[int, ...] = ()

@@ -108,7 +108,8 @@ class GeneratorNetwork(nn.Module):
         self.register_buffer("w_mean", torch.zeros(config.w_dim))
 
     def freeze(self, dtype: torch.dtype) -> None:
-        """Scale and round the weights once for all pictures to come, at `dtype`; they must not change any more."""
+        """Scale and round the weights once for all pictures to come, at `dtype`; they are not trained any more."""
+        self.requires_grad_(False)
         with torch.no_grad():
             for module in self.modules():
                 if isinstance(module, ModulatedConv):

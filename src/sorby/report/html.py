@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sorby.metrics.record import LEAST_IMAGES, Report
 from sorby.metrics.structure import grey_histogram, radial_power
+from sorby.micrograph import common_size
 from sorby.microstructure.compare import MARGIN_MEAN, MARGIN_SPREAD
 from sorby.microstructure.describe import QUANTITIES, comparable
 from sorby.microstructure.fraction import Estimate
@@ -105,7 +106,7 @@ def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any
             radial_power(pictures.real),
             radial_power(pictures.generated),
             size_px=min(width, height),
-            pixel_size_um=report.pixel_size_um,
+            pixel_size_um=common_size((report.pixel_size_um, report.real_pixel_size_um)),
         ),
         correlation=plots.correlation(
             pictures.real_s2, pictures.generated_s2, sizes_um=(report.real_pixel_size_um, report.pixel_size_um)

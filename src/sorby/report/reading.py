@@ -208,7 +208,9 @@ def _conditions(report: Report) -> list[Sentence]:
     apart = sum(_apart(mean) for mean in known)
     (least, best), (most, worst) = deviations[0], deviations[-1]
     beyond = (
-        f"real and generated mean lie apart, intervals and all, at {apart} of {len(known)} points; " if known else ""
+        f"the means lie apart, beyond the margin and both intervals, at {apart} of {len(known)} points; "
+        if known
+        else ""
     )
     text = (
         f"Condition by condition: {beyond}mean absolute deviation {percent(least, 1)} ({best}) to {percent(most, 1)} "
@@ -218,6 +220,9 @@ def _conditions(report: Report) -> list[Sentence]:
 
 
 def _apart(mean: ConditionMean) -> bool:
+    """Beyond the margin of the verdict too: with images enough any difference is beyond its interval."""
+    if mean.shift is not None and abs(mean.shift) <= MARGIN_MEAN:
+        return False
     (low, high), (other_low, other_high) = mean.real_interval or (0, 0), mean.generated_interval or (0, 0)
     return high < other_low or other_high < low
 
@@ -249,10 +254,14 @@ def _copies(report: Report) -> Sentence:
         f"like a training image, mirrored, turned or shifted, than {percent(1 - EXPECTED_CLOSE)} of images of other "
         f"micrographs are ({percent(EXPECTED_CLOSE)} by chance)."
     )
+    if audit.p_value is not None and audit.p_value < SURE:
+        beaten = (
+            f"Some are more like one than any held-out image is, which chance hardly does (p = {audit.p_value:.1g})."
+        )
+        return Sentence("bad", f"{text} {beaten}")
     if low <= FAR_ABOVE_CHANCE:
         return Sentence("good", text)
-    sure = audit.num_held_out >= MANY_HELD_OUT or (audit.p_value is not None and audit.p_value < SURE)
-    return Sentence("bad" if sure else "open", text)
+    return Sentence("bad" if audit.num_held_out >= MANY_HELD_OUT else "open", text)
 
 
 def _likeness(report: Report) -> Sentence:
