@@ -37,10 +37,12 @@ def compare(
 ) -> list[Score]:
     """Scores of `generated` against `real`; the floor compares the second of `floor` to the first.
 
-    VGG16 gives precision and recall only, for which paper A used it. Raises `DataError` for too few images.
+    VGG16 gives precision and recall only, for which paper A used it. Raises `DataError` for too few images, and for
+    features that are not finite or not of one network.
     """
     for side in (generated, real, *floor):
         check_number(len(side), side.name)
+        _check_features(side, like=real)
     rng = np.random.default_rng(seed)
     only_neighbours = network.name == PAPER_A_NETWORK
 
@@ -76,6 +78,17 @@ def compare(
         )
         for name, value in values.items()
     ]
+
+
+def _check_features(side: Side, *, like: Side) -> None:
+    num, expected = side.features.shape[1], like.features.shape[1]
+    if num != expected:
+        raise DataError(
+            f"{side.name} has {num} features an image and {like.name} {expected}: expected those of one network; take "
+            "both sides through the same."
+        )
+    if not np.isfinite(side.features).all():
+        raise DataError(f"{side.name} has features that are not finite: the images or the network are damaged.")
 
 
 def score_features(
