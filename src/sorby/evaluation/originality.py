@@ -58,7 +58,7 @@ def leaks_of(samples: Mapping[ImageSet, Pictures], fakes: ImageSet, comparison: 
     chosen = np.concatenate([parents[:num_one][: len(one)], parents[num_one:][: len(other)]])
     real = torch.from_numpy(np.concatenate([one, other]))
     seen = move(real, fakes.symmetry, rng=rng_for(seed, "symmetry")).numpy()
-    tests = leaks(generated, seen, parents=chosen, rng=np.random.default_rng(seed))
+    tests = leaks(generated, seen, parents=chosen, families=fakes.augmentation, rng=np.random.default_rng(seed))
     return [Leak(move=t.move, leaked=t.leaked, reason=t.reason, p_value=t.p_value) for t in tests]
 
 

@@ -14,6 +14,7 @@ and one kind of move may raise that of another (a cut-out changes the contrast):
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ import scipy.stats
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 
-from sorby.augment import Augment
+from sorby.augment import FAMILIES, Augment
 from sorby.errors import DataError
 from sorby.metrics.traces import BLOCK, MID_GREY, Trace, Values, blockwise, traces_of
 
@@ -74,9 +75,12 @@ def leaks(
     *,
     parents: Int[np.ndarray, " m"],
     generated_parents: Int[np.ndarray, " n"] | None = None,
+    families: Collection[str] = FAMILIES,
     rng: np.random.Generator,
 ) -> list[LeakTest]:
     """One result for each kind of move; the chance of a false alarm is 5 % over all of them.
+
+    Only moves of `families`, those that the training augmented with, can have leaked: the others are left out.
 
     Pictures are square and of one size; colours are averaged. `parents` are the numbers of the micrographs that real
     pictures come from; patches of a single micrograph are taken as independent. Generated pictures are independent
@@ -86,7 +90,7 @@ def leaks(
     for pictures, name in ((generated, "generated"), (real, "real")):
         _check(pictures, name, size=generated.shape[2])
     sides = Patches.of(generated, generated_parents), Patches.of(real, parents)
-    traces = traces_of(real)
+    traces = [trace for trace in traces_of(real) if set(trace.augment.families) <= set(families)]
     tests = [_test(trace, *sides, limit=ALARMS / len(traces), rng=rng) for trace in traces]
     corrected = iter(holm([test.p_value for test in tests if test.p_value is not None]))
     return [test if test.p_value is None else _judge(test, next(corrected)) for test in tests]

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Int, UInt8
 
 from sorby.conditions import ConditionSpace
-from sorby.config import Symmetry
+from sorby.config import FAMILIES, Symmetry
 from sorby.data.dataset import Dataset, Split, is_dataset
 from sorby.errors import DataError
 from sorby.generator import Generator, Values
@@ -44,6 +44,8 @@ class ImageSet:
     """What each picture was made under, or asked for; empty where `space` is."""
     symmetry: Symmetry = "none"
     """Moves under which the pictures that a generator learnt from counted as good as new ones."""
+    augmentation: tuple[str, ...] = FAMILIES
+    """Families that its training augmented with; all, where nobody knows."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -190,6 +192,7 @@ def _of_generator(
         space=card.space,
         conditions=tuple(drawn) if card.space.dim else (),
         symmetry=card.training.get("symmetry", "none"),
+        augmentation=tuple(card.training["augmentation"].split(", ")) if "augmentation" in card.training else FAMILIES,
     )
 
 
