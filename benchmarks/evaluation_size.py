@@ -91,7 +91,7 @@ def scores(args: argparse.Namespace) -> dict[str, float]:
 
 def metallography(args: argparse.Namespace) -> dict[str, float]:
     """All descriptors of all pictures of both sides."""
-    from sorby.measurement import descriptor_table
+    from sorby.measurement.measured import descriptor_table
 
     def describe() -> None:
         for side in ("real", "generated"):

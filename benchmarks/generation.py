@@ -21,6 +21,7 @@ from bench import machine, spread
 
 from sorby.config import resolve
 from sorby.generator import Generator, GeneratorCard
+from sorby.models.place import name_of
 from sorby.models.stylegan2 import GeneratorNetwork
 
 NAMES = {"bfloat16": "Sorby, bfloat16", "float32": "Sorby, float32", "official": "StyleGAN2-ADA"}
@@ -32,8 +33,7 @@ def sorby_draws(size: int, folder: Path) -> dict[str, Draw]:
     network = resolve("auto", size=size).network
     Generator(GeneratorNetwork(network), GeneratorCard(network=network)).save(folder / "generator")
     loaded = {
-        str(dtype).removeprefix("torch."): Generator.load(folder / "generator", dtype=dtype)
-        for dtype in (torch.bfloat16, torch.float32)
+        name_of(dtype): Generator.load(folder / "generator", dtype=dtype) for dtype in (torch.bfloat16, torch.float32)
     }
 
     def draw(generator: Generator, num: int) -> np.ndarray:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sorby.data.recipe import Recipe
     from sorby.evaluation.run import evaluate
     from sorby.generator import Generator
-    from sorby.measurement import measure
+    from sorby.measurement.run import measure
     from sorby.micrograph import Micrograph, read_micrograph, write_micrograph
     from sorby.training.run import train
 
@@ -42,7 +42,7 @@ _HOME = {
     "Recipe": "sorby.data.recipe",
     "TrainConfig": "sorby.config",
     "evaluate": "sorby.evaluation.run",
-    "measure": "sorby.measurement",
+    "measure": "sorby.measurement.run",
     "prepare": "sorby.data.prepare",
     "read_micrograph": "sorby.micrograph",
     "resolve": "sorby.config",

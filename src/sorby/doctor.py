@@ -18,7 +18,7 @@ from sorby.augment import Augment
 from sorby.errors import WeightsError
 from sorby.metrics.features import FEATURE_NETWORKS
 from sorby.metrics.weights import WeightsFile, find_weights
-from sorby.models.place import fastest_dtype
+from sorby.models.place import fastest_dtype, name_of
 
 MIN_PYTHON, MIN_TORCH = (3, 11), (2, 6)
 GIB = 1024**3
@@ -139,7 +139,7 @@ def convolution_seconds(dtype: torch.dtype, *, repeats: int = 8) -> float:
 def of_precision(float32_seconds: float, bfloat16_seconds: float) -> Finding:
     """Whether bfloat16, which the laptop presets use, pays on this processor."""
     ratio = float32_seconds / bfloat16_seconds
-    drawn = str(fastest_dtype("cpu")).removeprefix("torch.")
+    drawn = name_of(fastest_dtype("cpu"))
     measured = f"pictures are drawn in {drawn}; bfloat16 is {ratio:.1f} times as fast as float32"
     if ratio >= 1:
         return Finding("precision", "ok", f"{measured}: the laptop presets use it")

@@ -8,6 +8,7 @@ import numpy as np
 
 from sorby.generator import Generator, Values
 from sorby.micrograph import write_micrograph
+from sorby.models.place import name_of
 
 BATCH = 32
 
@@ -37,7 +38,7 @@ def draw(
                 "generator": name,
                 "seed": str(seed),
                 "truncation": f"{truncation:g}",
-                "precision": str(generator.dtype).removeprefix("torch."),
+                "precision": name_of(generator.dtype),
                 **{f"condition {key}": str(value) for key, value in asked.items()},
             }
             pixels = picture[0] if len(picture) == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0))

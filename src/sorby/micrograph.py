@@ -87,9 +87,9 @@ def same_size(one: float | None, other: float | None) -> bool:
 
 
 def common_size(sizes_um: Iterable[float | None]) -> float | None:
-    """The pixel size that all images have; None where one is unknown or they differ."""
-    first, *others = sizes_um
-    return first if all(same_size(first, other) for other in others) else None
+    """The pixel size that all images have; None where one is unknown, where they differ, or where there are none."""
+    sizes = list(sizes_um)
+    return sizes[0] if sizes and all(same_size(sizes[0], size) for size in sizes) else None
 
 
 def round_length(most: float) -> float:

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from sorby.measurement import descriptor_table
+from sorby.measurement.measured import descriptor_table
 from sorby.micrograph import read_micrograph
 from sorby.microstructure.compare import agreement, overall, verdicts
 from sorby.microstructure.describe import QUANTITIES, comparable

@@ -49,8 +49,8 @@ def measure(
     from rich.console import Console
     from rich.table import Table
 
-    from sorby.measurement import in_units
-    from sorby.measurement import measure as run
+    from sorby.measurement.run import measure as run
+    from sorby.measurement.units import in_units
     from sorby.microstructure.describe import Segmentation
     from sorby.microstructure.full import ALL_QUANTITIES
 

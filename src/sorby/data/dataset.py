@@ -28,6 +28,7 @@ from sorby.data.foreign import holds_foreign, open_foreign
 from sorby.data.manifest import Patch, Split, read_manifest, stylegan_labels, write_manifest
 from sorby.data.pixels import decode, encode, pixel_hash
 from sorby.errors import ConfigError, DataError
+from sorby.micrograph import common_size
 
 __all__ = ["Dataset", "DatasetWriter", "Patch", "Split", "is_dataset", "write_dataset"]
 
@@ -101,8 +102,7 @@ class Dataset:
     @cached_property
     def pixel_size_um(self) -> float | None:
         """Pixel size common to all patches, None where unknown or mixed."""
-        sizes = {patch.pixel_size_um for patch in self.patches}
-        return sizes.pop() if len(sizes) == 1 else None
+        return common_size(patch.pixel_size_um for patch in self.patches)
 
     @cached_property
     def parents(self) -> tuple[str, ...]:

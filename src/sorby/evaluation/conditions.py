@@ -13,11 +13,11 @@ from sorby.conditions import Condition, ConditionSpace
 from sorby.evaluation.metallography import Tables
 from sorby.evaluation.sides import Comparison, all_parents, same_scale
 from sorby.generator import Values
-from sorby.measurement import unit_of
+from sorby.measurement.units import unit_of
 from sorby.metrics.record import LEAST_IMAGES, ByCondition, ConditionMean
 from sorby.metrics.sets import ImageSet
 from sorby.microstructure.describe import QUANTITIES, Quantity, comparable
-from sorby.microstructure.fraction import Estimate, estimate
+from sorby.microstructure.fraction import Estimate, by_parent, estimate
 
 MOST_NAMED = 3
 """Conditions that a note lists by name."""
@@ -99,7 +99,7 @@ def _mean(condition: str, real: Column, generated: Column, quantity: Quantity) -
     (x, x_parents), (y, y_parents) = ((v[~np.isnan(v)], parents[~np.isnan(v)]) for v, parents in (real, generated))
     if min(len(x), len(y)) < LEAST_IMAGES:
         return None
-    on_x, on_y = (estimate(_by_parent(v, parents)) for v, parents in ((x, x_parents), (y, y_parents)))
+    on_x, on_y = (estimate(by_parent(v, parents)) for v, parents in ((x, x_parents), (y, y_parents)))
     return ConditionMean(
         condition=condition,
         real_mean=_back(on_x.value, quantity),
@@ -111,12 +111,6 @@ def _mean(condition: str, real: Column, generated: Column, quantity: Quantity) -
         num_generated=len(y),
         num_parents=on_x.num,
     )
-
-
-def _by_parent(values: Float[np.ndarray, " n"], parents: Int[np.ndarray, " n"]) -> Float[np.ndarray, " p"]:
-    """The images of a micrograph make one value, since they are not independent."""
-    _, place = np.unique(parents, return_inverse=True)
-    return np.bincount(place, weights=values) / np.bincount(place)
 
 
 def _back(value: float, quantity: Quantity) -> float:

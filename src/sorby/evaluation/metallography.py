@@ -9,7 +9,8 @@ from jaxtyping import Float, Int, UInt8
 from sorby.errors import DataError
 from sorby.evaluation.sides import Comparison, all_parents, same_scale
 from sorby.fields import one_channel
-from sorby.measurement import descriptor_table, unit_of
+from sorby.measurement.measured import descriptor_table
+from sorby.measurement.units import unit_of
 from sorby.metrics.record import Descriptor
 from sorby.metrics.sets import ImageSet
 from sorby.microstructure.compare import Agreement, Verdict, agreement, verdicts

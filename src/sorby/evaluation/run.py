@@ -18,8 +18,8 @@ from sorby.metrics.cache import cached_features
 from sorby.metrics.compare import Side, check_number
 from sorby.metrics.features import FeatureNetwork
 from sorby.metrics.record import Report
-from sorby.metrics.sets import ImageSet, open_real
-from sorby.models.place import fastest_dtype
+from sorby.metrics.sets import ImageSet, is_generator, open_real
+from sorby.models.place import fastest_dtype, name_of
 from sorby.report.html import Pictures, render
 from sorby.training.tick import read_log
 
@@ -87,7 +87,8 @@ def evaluate(
         notes=tuple(notes),
         hashes={"generated": fakes.hash} | {c.against: c.real.hash for c in comparisons},
         command=command,
-        versions=_versions() | {"pictures drawn in": str(fastest_dtype(device)).removeprefix("torch.")},
+        versions=_versions()
+        | ({"pictures drawn in": name_of(fastest_dtype(device))} if is_generator(generated) else {}),
     )
     shown = Pictures(
         generated=samples[fakes],

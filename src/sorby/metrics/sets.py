@@ -218,8 +218,8 @@ def _draw(
 
 def _of_files(path: Path) -> ImageSet:
     files = find_images([path])
-    first, *others = (read_micrograph(file) for file in files)
-    size_um = common_size(each.pixel_size_um for each in (first, *others))
+    first = read_micrograph(files[0])
+    size_um = common_size(read_micrograph(file).pixel_size_um for file in files)
     digest = hashlib.sha256("".join(hashlib.sha256(file.read()).hexdigest() for file in files).encode()).hexdigest()
     load = partial(_read, files, first.grey.shape)
     names = tuple(file.name for file in files)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.stats
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from sorby.errors import DataError
 
@@ -32,6 +32,16 @@ class Estimate:
 def area_fraction(mask: Bool[np.ndarray, "h w"]) -> float:
     """Share of the pixels that are True, 0 to 1."""
     return float(mask.mean())
+
+
+def by_parent(values: Float[np.ndarray, " n"], parents: Shaped[np.ndarray, " n"]) -> Float[np.ndarray, " p"]:
+    """Mean of the values of each parent: the fields of one micrograph are not independent, and make one value.
+
+    >>> by_parent(np.array([1.0, 3.0, 5.0]), np.array(["a", "a", "b"]))
+    array([2., 5.])
+    """
+    _, place = np.unique(parents, return_inverse=True)
+    return np.bincount(place, weights=values) / np.bincount(place)
 
 
 def estimate(fields: Float[np.ndarray, " n"]) -> Estimate:

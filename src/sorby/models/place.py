@@ -13,6 +13,15 @@ def place(network: N, device: torch.device | str) -> N:
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def name_of(dtype: torch.dtype) -> str:
+    """A precision as the settings call it.
+
+    >>> name_of(torch.bfloat16)
+    'bfloat16'
+    """
+    return str(dtype).removeprefix("torch.")
+
+
 def fastest_dtype(device: torch.device | str) -> torch.dtype:
     """The precision in which convolutions are fastest: bfloat16 where the device computes in it, else float32."""
     kind = torch.device(device).type

@@ -125,7 +125,7 @@ def quick_scorer(images: UInt8[np.ndarray, "n c h w"], config: TrainConfig, *, d
 
     The shift of each descriptor, such as `shift_area_fraction`, and the mean size of those that `config` chooses.
     """
-    from sorby.measurement import descriptor_table
+    from sorby.measurement.measured import descriptor_table
     from sorby.metrics.quick import QuickScores
     from sorby.microstructure.compare import descriptor_error, shifts
     from sorby.microstructure.describe import QUANTITIES, comparable

@@ -8,13 +8,15 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from sorby import measurement
 from sorby.cli.measure import measure as command
 from sorby.conditions import ConditionSpace
 from sorby.data.dataset import Patch, write_dataset
 from sorby.errors import DataError, SorbyError
 from sorby.fields import Field, fields_of
-from sorby.measurement import as_csv, measure, measure_fields
+from sorby.measurement import measured
+from sorby.measurement.measured import measure_fields
+from sorby.measurement.run import measure
+from sorby.measurement.tables import as_csv
 from sorby.micrograph import write_micrograph
 from sorby.microstructure.describe import Segmentation
 from tests.data.made import texture, with_bar
@@ -227,7 +229,7 @@ def test_patches_of_one_micrograph_make_one_value(tmp_path):
 
 
 def test_many_processes_give_what_one_gives(monkeypatch):
-    monkeypatch.setattr(measurement, "FEW_PX", 10 * 32**2)
+    monkeypatch.setattr(measured, "FEW_PX", 10 * 32**2)
     rng = np.random.default_rng(0)
     fields = [Field(str(i), str(i), rng.integers(0, 256, (32, 32)).astype(np.uint8), None) for i in range(70)]
     one, two = (list(measure_fields(fields, Segmentation(), workers=n)) for n in (1, 2))
@@ -328,3 +330,13 @@ def test_pixel_sizes_that_differ_by_rounding_are_one(tmp_path):
     summary = measure(tmp_path / "images", tmp_path / "table.csv", curves=True)
     assert "mean_chord_px" in summary.estimates
     assert {row["micrographs"] for row in table(tmp_path / "table.curves.csv")} == {"3"}
+
+
+def test_where_nothing_can_be_measured_what_was_there_stays(folder, tmp_path):
+    measure(folder, tmp_path / "table.csv", curves=True)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.png").write_text("not an image")
+    with pytest.raises(DataError, match="no images"):
+        measure(tmp_path / "broken", tmp_path / "table.csv")
+    assert {path: path.read_bytes() for path in before} == before
