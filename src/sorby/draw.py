@@ -10,7 +10,7 @@ from sorby.generator import Generator, Values
 from sorby.micrograph import write_micrograph
 from sorby.models.place import name_of
 
-BATCH = 32
+BATCH = 32  # held in memory until they are written
 
 
 def draw(

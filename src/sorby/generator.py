@@ -20,17 +20,19 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from sorby.allocator import LARGEST_KEPT_BYTES, keep_freed_memory
 from sorby.atomic import new_folder, write_bytes, write_text
 from sorby.conditions import ConditionSpace
 from sorby.config import NetworkConfig
 from sorby.errors import ConfigError, WeightsError
 from sorby.models.place import fastest_dtype, place
-from sorby.models.stylegan2 import GeneratorNetwork
+from sorby.models.stylegan2 import GeneratorNetwork, channels_at
 from sorby.seeds import rng_for
 
 FORMAT = 1
 FILES = ("model.safetensors", "config.json", "README.md")
 CONDITION_SAMPLES = 1024
+MOST_AT_ONCE = 32
 
 Values = Mapping[str, str | float]
 
@@ -95,6 +97,7 @@ class Generator:
         half a grey value off on average.
         Raises `WeightsError` where `path` holds neither, or weights that are damaged or do not fit the card.
         """
+        keep_freed_memory()
         folder = _generator_folder(Path(path))
         try:
             text = (folder / "config.json").read_text()
@@ -135,9 +138,11 @@ class Generator:
         *,
         truncation: float = 1.0,
         condition: Values | None = None,
-        batch_size: int = 32,
+        batch_size: int | None = None,
     ) -> UInt8[np.ndarray, "n c h w"]:
         """One picture a seed; a picture depends on its own seed only, up to rounding.
+
+        They are drawn `batch_size` at a time, or as many as are fastest.
 
         `truncation` in 0..1 pulls w towards its mean: fewer kinds of picture, fewer failures (Karras et al. 2019).
         Without a `condition` a conditional generator draws one of those in its data, by the seed.
@@ -145,11 +150,11 @@ class Generator:
         """
         if not 0 <= truncation <= 1:
             raise ConfigError(f"Truncation is {truncation}, expected 0 to 1.")
-        parts = [
-            self._draw(list(seeds[start : start + batch_size]), truncation, condition)
-            for start in range(0, len(seeds), batch_size)
-        ]
         network = self.card.network
+        size = batch_size or at_once(network, self.device)
+        parts = [
+            self._draw(list(seeds[start : start + size]), truncation, condition) for start in range(0, len(seeds), size)
+        ]
         empty = np.zeros((0, network.channels, network.size, network.size), np.uint8)
         return np.concatenate(parts) if parts else empty
 
@@ -186,6 +191,17 @@ class Generator:
 
     def _tensors(self) -> dict[str, Tensor]:
         return {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+
+
+def at_once(network: NetworkConfig, device: torch.device) -> int:
+    """Pictures that are drawn fastest in one call, up to 32.
+
+    On a CPU those whose largest activation, in bfloat16, stays under what the process keeps when it is freed.
+    """
+    if device.type != "cpu":
+        return MOST_AT_ONCE
+    largest = max(channels_at(2**i, network) * 4**i for i in range(2, network.size.bit_length())) * 2
+    return min(max(LARGEST_KEPT_BYTES // largest, 1), MOST_AT_ONCE)
 
 
 def to_grey_values(images: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n c h w"]:

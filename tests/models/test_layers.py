@@ -14,7 +14,7 @@ from sorby.models.layers import (
     activate,
     normalise,
 )
-from sorby.models.resample import conv_up
+from sorby.models.resample import conv_up, turned
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def modulated_by_the_paper(x, weight, style, *, up):
     for image, s in zip(x, style, strict=True):
         w = weight * s[None, :, None, None]
         w = w / (w.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()
-        outputs.append(conv_up(image[None], w) if up else F.conv2d(image[None], w, padding=1))
+        outputs.append(conv_up(image[None], turned(w)) if up else F.conv2d(image[None], w, padding=1))
     return torch.cat(outputs)
 
 

@@ -4,7 +4,7 @@ import torch
 from scipy.signal import convolve2d
 from torch.nn import functional as F
 
-from sorby.models.resample import conv_down, conv_up, downsample, low_pass, upsample
+from sorby.models.resample import conv_down, conv_up, downsample, low_pass, turned, upsample
 
 KERNEL = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
 
@@ -41,7 +41,7 @@ def test_conv_up_is_zero_insertion_then_convolution_then_filter():
     spread = x.new_zeros(2, 3, 8, 8)
     spread[:, :, ::2, ::2] = x
     full = F.conv2d(spread, weight, padding=2)[:, :, :9, :9]  # the even filter's taps sit between pixels
-    torch.testing.assert_close(conv_up(x, weight), low_pass(full, padding=1, gain=4))
+    torch.testing.assert_close(conv_up(x, turned(weight)), low_pass(full, padding=1, gain=4))
 
 
 def test_conv_down_is_filter_then_every_second_convolution():

@@ -71,7 +71,7 @@ def test_a_run_with_the_projected_discriminator_resumes_bit_for_bit(tiny_dataset
         if state.images_seen == 24:
             raise StopError
 
-    settings = {"discriminator": "projected", "r1_gamma": 0, "kimg": 0.032}
+    settings = {"discriminator": "projected", "updates": "simultaneous", "r1_gamma": 0, "kimg": 0.032}
     with pytest.raises(StopError):
         train(tiny_dataset, tmp_path / "run", on_step=crash, **settings)
     train(tiny_dataset, tmp_path / "run", **settings)

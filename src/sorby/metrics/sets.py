@@ -212,7 +212,7 @@ def _draw(
     for places in groups.values():
         condition = asked[indices[places[0]]]
         chosen = [seeds[indices[place]] for place in places]
-        images[places] = generator.images(chosen, truncation=truncation, condition=condition, batch_size=BATCH)
+        images[places] = generator.images(chosen, truncation=truncation, condition=condition)
     return images
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sorby.models.resample import conv_down, conv_up, downsample
+from sorby.models.resample import conv_down, conv_up, downsample, turned
 
 ACTIVATION_GAIN = math.sqrt(2)
 
@@ -91,10 +91,11 @@ class ModulatedConv(nn.Module):
         x = x * style[:, :, None, None].to(x.dtype)
         return (conv_up(x, weight) if self.up else F.conv2d(x, weight, padding=weight.shape[-1] // 2)), sigma
 
-    def weight_and_energy(self, dtype: torch.dtype) -> tuple[Float[Tensor, "o i k k"], Float[Tensor, "i o"]]:
+    def weight_and_energy(self, dtype: torch.dtype) -> tuple[Float[Tensor, "_ _ k k"], Float[Tensor, "i o"]]:
         """The weight as it is used, and its energy from each input channel to each output channel."""
         weight = self.weight * self.weight_scale
-        return weight.to(dtype), weight.square().sum((2, 3)).T
+        used = turned(weight) if self.up else weight
+        return used.to(dtype, memory_format=torch.channels_last), weight.square().sum((2, 3)).T
 
 
 class StyledConv(nn.Module):

@@ -32,13 +32,17 @@ def downsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h//2 w//2"]:
     return low_pass(x, padding=1)[:, :, ::2, ::2]
 
 
-def conv_up(x: Float[Tensor, "n c h w"], weight: Float[Tensor, "d c 3 3"]) -> Float[Tensor, "n d 2*h 2*w"]:
+def turned(weight: Float[Tensor, "d c k k"]) -> Float[Tensor, "c d k k"]:
+    """The weight of a convolution as the transposed convolution takes it, which `conv_up` is made of."""
+    return weight.flip(2, 3).transpose(0, 1)
+
+
+def conv_up(x: Float[Tensor, "n c h w"], turned_weight: Float[Tensor, "c d 3 3"]) -> Float[Tensor, "n d 2*h 2*w"]:
     """Double height and width and convolve, as one transposed convolution followed by the filter.
 
-    Equals inserting zeros, convolving with 3 x 3 `weight` and filtering, at a quarter of the work.
+    Equals inserting zeros, convolving with the 3 x 3 weight that was `turned` and filtering, at a quarter of the work.
     """
-    transposed = weight.flip(2, 3).transpose(0, 1)
-    return low_pass(F.conv_transpose2d(x, transposed, stride=2), padding=1, gain=4)
+    return low_pass(F.conv_transpose2d(x, turned_weight, stride=2), padding=1, gain=4)
 
 
 def conv_down(x: Float[Tensor, "n c h w"], weight: Tensor, bias: Tensor | None = None) -> Tensor:

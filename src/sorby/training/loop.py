@@ -14,7 +14,14 @@ from sorby.models import ema
 from sorby.seeds import rng_for
 from sorby.training.batches import Batches
 from sorby.training.state import State
-from sorby.training.steps import Scalars, discriminator_step, generator_step, path_length_step, r1_step
+from sorby.training.steps import (
+    Scalars,
+    discriminator_step,
+    generator_step,
+    path_length_step,
+    r1_step,
+    simultaneous_step,
+)
 
 OnTick = Callable[[State, dict[str, float]], None]
 OnStep = Callable[[State], None]
@@ -47,11 +54,14 @@ def step(state: State, batches: Batches, config: TrainConfig, augment: Augment) 
     def augmented(images: Tensor) -> Tensor:
         return augment(images, p=state.ada.p, rng=rng)
 
-    scalars = generator_step(state, asked[0], config, augment=augmented, rng=rng)
+    if config.updates == "simultaneous":
+        scalars, real_scores = simultaneous_step(state, real, condition, asked[0], config, augment=augmented, rng=rng)
+    else:
+        of_g = generator_step(state, asked[0], config, augment=augmented, rng=rng)
+        of_d, real_scores = discriminator_step(state, real, condition, asked[1], config, augment=augmented, rng=rng)
+        scalars = of_g | of_d
     if config.path_length_weight and number % config.path_length_interval == 0:
         scalars |= path_length_step(state, asked[0], config, rng=rng)
-    of_d, real_scores = discriminator_step(state, real, condition, asked[1], config, augment=augmented, rng=rng)
-    scalars |= of_d
     if config.r1_gamma and number % config.r1_interval == 0:
         scalars |= r1_step(state, real, condition, config, augment=augmented)
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import UInt8
 
 from sorby import __version__
+from sorby.allocator import keep_freed_memory
 from sorby.atomic import recover_folder, write_text
 from sorby.augment import Augment
 from sorby.config import MAY_CHANGE, TrainConfig, flat, from_toml, to_toml
@@ -52,6 +53,7 @@ def train(
     _check_descriptors(config)
     augment = augmentation(config)
     _claim(out, config, data)
+    keep_freed_memory()
     state = new_state(config, device=device)
     resumed = checkpoint.restore(state, out / "checkpoint", warn=warn)
     if state.images_seen >= config.total_images:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from sorby import losses
 from sorby.config import TrainConfig
@@ -35,10 +35,8 @@ def generator_step(
     """Pull the generator towards pictures that the discriminator calls real."""
     dtype = compute_dtype(config)
     state.D.requires_grad_(False)
-    ws = mixed_styles(state.G, condition, probability=config.style_mixing, rng=rng)
-    state.G.w_mean.lerp_(ws.detach()[:, 0].mean(0), 1 - W_MEAN_DECAY)
-    images = state.G.synthesis(ws, state.G.synthesis.draw_noise(len(ws), rng=rng), dtype=dtype)
-    loss = losses.logistic_real(state.D(augment(images), condition, dtype=dtype)).mean()
+    fake = draw_fakes(state, condition, config, rng=rng)
+    loss = losses.logistic_real(state.D(augment(fake), condition, dtype=dtype)).mean()
     _descend(loss, state.opt_G)
     state.D.requires_grad_(True)
     return {"loss_G": loss.detach()}
@@ -83,14 +81,34 @@ def discriminator_step(
     real_scores, fake_scores = scores.split([len(real), len(fake)])
     loss = losses.logistic_real(real_scores).mean() + losses.logistic_fake(fake_scores).mean()
     _descend(loss, state.opt_D)
-    real_scores, fake_scores = real_scores.detach(), fake_scores.detach()
-    scalars = {
-        "loss_D": loss.detach(),
-        "r_t": real_scores.sign().mean(),
-        "score_real": real_scores.mean(),
-        "score_fake": fake_scores.mean(),
-    }
-    return scalars, real_scores
+    return _of_discriminator(loss, real_scores, fake_scores), real_scores.detach()
+
+
+def simultaneous_step(
+    state: State,
+    real: Float[Tensor, "n c h w"],
+    real_condition: Float[Tensor, "n k"],
+    fake_condition: Float[Tensor, "n k"],
+    config: TrainConfig,
+    *,
+    augment: Augmentation,
+    rng: torch.Generator,
+) -> tuple[Scalars, Float[Tensor, "n s"]]:
+    """The steps of both networks from one batch of generated pictures, each by the other as it was before.
+
+    Also gives the scores of the real images, as `discriminator_step` does.
+    """
+    dtype = compute_dtype(config)
+    fake = draw_fakes(state, fake_condition, config, rng=rng)
+    real_scores = state.D(augment(real), real_condition, dtype=dtype)
+    fake_scores = state.D(augment(fake), fake_condition, dtype=dtype)
+    loss_D = losses.logistic_real(real_scores).mean() + losses.logistic_fake(fake_scores).mean()
+    loss_G = losses.logistic_real(fake_scores).mean()
+    _put_gradients(loss_D, state.D, retain_graph=True)
+    _put_gradients(loss_G, state.G)
+    state.opt_D.step()
+    state.opt_G.step()
+    return {"loss_G": loss_G.detach(), **_of_discriminator(loss_D, real_scores, fake_scores)}, real_scores.detach()
 
 
 def r1_step(
@@ -109,6 +127,15 @@ def r1_step(
     penalty = losses.r1_penalty(state.D(images, condition, dtype=compute_dtype(config)), images).mean()
     _descend(penalty * config.r1_gamma / 2 * config.r1_interval, state.opt_D)
     return {"r1": penalty.detach()}
+
+
+def draw_fakes(
+    state: State, condition: Float[Tensor, "n k"], config: TrainConfig, *, rng: torch.Generator
+) -> Float[Tensor, "n c h w"]:
+    """Pictures to train the generator by; moves the running mean of w."""
+    ws = mixed_styles(state.G, condition, probability=config.style_mixing, rng=rng)
+    state.G.w_mean.lerp_(ws.detach()[:, 0].mean(0), 1 - W_MEAN_DECAY)
+    return state.G.synthesis(ws, state.G.synthesis.draw_noise(len(ws), rng=rng), dtype=compute_dtype(config))
 
 
 def mixed_styles(
@@ -131,3 +158,20 @@ def _descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     optimiser.step()
+
+
+def _put_gradients(loss: Tensor, network: nn.Module, *, retain_graph: bool = False) -> None:
+    """Gradients for this network alone, of a loss that another one took part in."""
+    parameters = list(network.parameters())
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=retain_graph)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+
+
+def _of_discriminator(loss: Tensor, real_scores: Tensor, fake_scores: Tensor) -> Scalars:
+    return {
+        "loss_D": loss.detach(),
+        "r_t": real_scores.detach().sign().mean(),
+        "score_real": real_scores.detach().mean(),
+        "score_fake": fake_scores.detach().mean(),
+    }

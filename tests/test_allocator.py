@@ -1,0 +1,41 @@
+import subprocess
+import sys
+
+import pytest
+
+from sorby.allocator import keep_freed_memory
+
+BLOCKS, BYTES, PAGE = 40, 2 * 2**20, 4096
+FAULTS = """
+import resource, sys
+import numpy as np
+from sorby.allocator import keep_freed_memory
+
+def fill():
+    [np.ones(int(sys.argv[3]), np.uint8) for _ in range(int(sys.argv[2]))]
+
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+fill()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+fill()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts page faults of Linux, and sets what glibc has")
+def test_freed_memory_is_used_again_in_place_of_being_taken_afresh():
+    def faults(mode: str) -> int:
+        command = [sys.executable, "-c", FAULTS, mode, str(BLOCKS), str(BYTES)]
+        return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+    assert faults("as it comes") > BLOCKS * BYTES / PAGE / 2
+    assert faults("kept") < BLOCKS * BYTES / PAGE / 10
+
+
+def test_asking_twice_or_elsewhere_does_no_harm(monkeypatch):
+    keep_freed_memory()
+    keep_freed_memory()
+    monkeypatch.setattr("sorby.allocator.platform.libc_ver", lambda: ("", ""))
+    monkeypatch.setattr("sorby.allocator.ctypes.CDLL", None)
+    keep_freed_memory()
