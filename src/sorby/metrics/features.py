@@ -23,6 +23,7 @@ from jaxtyping import Float, Float32, UInt8
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from sorby.allocator import keep_freed_memory
 from sorby.errors import ConfigError, WeightsError
 from sorby.metrics.efficientnet import EfficientNetLite0
 from sorby.metrics.vgg import VGG16
@@ -43,7 +44,6 @@ class Blueprint:
     size_px: int
     mean: tuple[float, ...]  # grey values, 0 to 255, for all channels or for each
     std: tuple[float, ...]
-    layout: torch.memory_format = torch.contiguous_format  # whichever is faster on a processor
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class FeatureNetwork:
         mean, std = (
             pixels.new_tensor(values).view(1, -1, 1, 1) for values in (self.blueprint.mean, self.blueprint.std)
         )
-        pixels = ((pixels - mean) / std).contiguous(memory_format=self.blueprint.layout)
+        pixels = ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
         return self.module(pixels).float()
 
 
@@ -76,6 +76,7 @@ def load_network(name: str, *, path: Path | None = None, device: torch.device | 
     """
     if name not in FEATURE_NETWORKS:
         raise ConfigError(f"{name} is not a feature network: choose from {', '.join(FEATURE_NETWORKS)}.")
+    keep_freed_memory()
     blueprint = FEATURE_NETWORKS[name]
     found, sha256 = find_weights(blueprint.weights, path=path)
     module = blueprint.build(found).eval().to(device)
@@ -158,7 +159,6 @@ FEATURE_NETWORKS = {
         size_px=224,
         mean=(127,),
         std=(128,),
-        layout=torch.channels_last,
     ),
     "vgg16": Blueprint(
         weights=WeightsFile(
