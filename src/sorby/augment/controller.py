@@ -3,7 +3,7 @@
 r_t = E[sign(D_train)] (equation 1 of Karras et al. 2020) is 0 without overfitting and 1 with complete overfitting.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from jaxtyping import Float
 from torch import Tensor
@@ -13,18 +13,22 @@ HIGH_P = 0.8  # above it, augmentations leak into the generated pictures (Karras
 
 @dataclass(frozen=True)
 class AdaState:
-    """All that the controller remembers: plain numbers, so that a JSON checkpoint resumes exactly."""
+    """All that the controller remembers."""
 
     p: float = 0.0
     """Probability of each augmentation, 0..1."""
-    sign_sum: float = 0.0
-    """Sum of sign(D) over the real images since the last adjustment."""
+    sign_sum: float | Tensor = 0.0
+    """Sum of sign(D) over the real images since the last adjustment; left on its device, unread, until the next."""
     num_images: int = 0
     """Real images since the last adjustment."""
     num_batches: int = 0
     """Batches since the last adjustment."""
     r_t: float | None = None
     """Overfitting measured at the last adjustment, -1..1; none before the first."""
+
+    def numbers(self) -> dict[str, float | None]:
+        """All of it, read from the device: what `AdaState(**numbers)` goes on from."""
+        return asdict(replace(self, sign_sum=float(self.sign_sum)))
 
 
 def observe(
@@ -37,7 +41,7 @@ def observe(
     """
     state = replace(
         state,
-        sign_sum=state.sign_sum + float(real_scores.detach().sign().sum()),
+        sign_sum=state.sign_sum + real_scores.detach().sign().sum(),
         num_images=state.num_images + real_scores.numel(),
         num_batches=state.num_batches + 1,
     )
@@ -45,7 +49,7 @@ def observe(
 
 
 def _adjust(state: AdaState, *, target: float, pace: float) -> AdaState:
-    r_t = state.sign_sum / state.num_images
+    r_t = float(state.sign_sum) / state.num_images
     direction = (r_t > target) - (r_t < target)
     p = min(max(state.p + direction * state.num_images * pace, 0.0), 1.0)
     return AdaState(p=p, r_t=r_t)

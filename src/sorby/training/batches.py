@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sorby.config import Symmetry
 from sorby.generator import from_grey_values
+from sorby.models.place import upload
 from sorby.seeds import rng_for
 
 
@@ -33,12 +34,18 @@ class Batches:
         self.symmetry = symmetry
         self._order = lru_cache(maxsize=2)(self._epoch)
 
-    def at(self, position: int) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b k"]]:
-        """The batch that begins at `position` in the stream; images in [-1, 1]."""
+    def at(
+        self, position: int, *, device: torch.device | str = "cpu"
+    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b k"]]:
+        """The batch that begins at `position` in the stream, on `device`; images in [-1, 1].
+
+        They travel as grey values of 8 bits, a quarter of the size.
+        """
         places = range(position, position + self.batch_size)
         rows = torch.stack([self._order(place // len(self.images))[place % len(self.images)] for place in places])
         rng = rng_for(self.seed, "symmetry", position)
-        return from_grey_values(move(self.images[rows], self.symmetry, rng=rng)), self.conditions[rows]
+        images = upload(move(self.images[rows], self.symmetry, rng=rng), device)
+        return from_grey_values(images), upload(self.conditions[rows], device)
 
     def draw_conditions(self, num: int, *, rng: torch.Generator) -> Float[Tensor, "num k"]:
         """Conditions of `num` images of the data, for generated pictures."""

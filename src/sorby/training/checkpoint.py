@@ -5,7 +5,6 @@ The newest two are kept, so that a damaged one does not end the run.
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -21,7 +20,7 @@ KEPT = 2
 
 def save(state: State, folder: Path) -> None:
     """Write the state of this moment into `folder` and remove all but the newest checkpoints."""
-    numbers = {"images_seen": state.images_seen, "ada": asdict(state.ada), "best": state.best}
+    numbers = {"images_seen": state.images_seen, "ada": state.ada.numbers(), "best": state.best}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(state).items()}
     data = save_tensors(tensors, metadata={"sorby": json.dumps(numbers)})
     write_bytes(folder / f"{state.images_seen:010d}.safetensors", data)

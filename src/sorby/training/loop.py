@@ -11,6 +11,7 @@ from sorby.augment import Augment
 from sorby.augment.controller import AdaState, observe
 from sorby.config import TrainConfig
 from sorby.models import ema
+from sorby.models.place import upload
 from sorby.seeds import rng_for
 from sorby.training.batches import Batches
 from sorby.training.state import State
@@ -47,12 +48,13 @@ def step(state: State, batches: Batches, config: TrainConfig, augment: Augment) 
     """One batch: both networks, their regularisers when due, the augmentation probability and the average."""
     number = state.images_seen // config.batch_size
     rng = rng_for(config.seed, "step", number, device=state.device)
-    host_rng = rng_for(config.seed, "conditions", number)
-    real, condition = (tensor.to(state.device) for tensor in batches.at(state.images_seen))
-    asked = [batches.draw_conditions(len(real), rng=host_rng).to(state.device) for _ in range(2)]
+    # What is decided on the CPU, such as which image is augmented how, makes no GPU wait.
+    host_rng = rng_for(config.seed, "conditions and augmentation", number)
+    real, condition = batches.at(state.images_seen, device=state.device)
+    asked = [upload(batches.draw_conditions(len(real), rng=host_rng), state.device) for _ in range(2)]
 
     def augmented(images: Tensor) -> Tensor:
-        return augment(images, p=state.ada.p, rng=rng)
+        return augment(images, p=state.ada.p, rng=host_rng)
 
     if config.updates == "simultaneous":
         scalars, real_scores = simultaneous_step(state, real, condition, asked[0], config, augment=augmented, rng=rng)
