@@ -1,13 +1,14 @@
 # On a fresh clone, with Python 3.11 or newer and pip:
 #   make demo    the main job end to end on simulated micrographs, in minutes
 #   make test    all tests
+#   make bench   the short benchmarks; OFFICIAL=FOLDER sets the official StyleGAN2-ADA code beside them
 # Both install first, into .venv; a second time that takes no time.
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo check test
+.PHONY: install demo check test bench
 
 install: $(INSTALLED)
 
@@ -30,3 +31,8 @@ check: install
 # per core run several times slower than either alone.
 test: install
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 8
+
+bench: install
+	$(BIN)/python benchmarks/train.py --size 64 --width 0.25 --rounds 3 $(if $(OFFICIAL),--official $(OFFICIAL))
+	$(BIN)/python benchmarks/generation.py --size 64 --rounds 3 $(if $(OFFICIAL),--official $(OFFICIAL))
+	$(BIN)/python benchmarks/image_scores.py --num 1000 --dims 1280 --scores kid-all fid --repeats 3 $(if $(OFFICIAL),--official $(OFFICIAL))

@@ -4,10 +4,12 @@
 
 FOLDER is a checkout of NVlabs/stylegan2-ada-pytorch (commit d72cc7d; its licence is non-commercial, so that none of it
 is here), with the package requests that it imports. Both draw the noise and the latents anew for each picture and end
-with grey values of 8 bits. Without `--official` Sorby is timed alone, in both precisions.
+with grey values of 8 bits; the official code draws all in one batch. Each of the two is a process of its own, which
+draws once to warm up. Without `--official` Sorby is timed alone, in both precisions.
 """
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -17,29 +19,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bench import machine, spread
+from bench import in_own_process, machine, spread
 
 from sorby.config import resolve
 from sorby.generator import Generator, GeneratorCard
-from sorby.models.place import name_of
 from sorby.models.stylegan2 import GeneratorNetwork
 
 NAMES = {"bfloat16": "Sorby, bfloat16", "float32": "Sorby, float32", "official": "StyleGAN2-ADA"}
 Draw = Callable[[int], np.ndarray]
 
 
-def sorby_draws(size: int, folder: Path) -> dict[str, Draw]:
+def sorby_draw(size: int, precision: str) -> Draw:
     """Pictures as `sorby generate` makes them, of random weights."""
     network = resolve("auto", size=size).network
-    Generator(GeneratorNetwork(network), GeneratorCard(network=network)).save(folder / "generator")
-    loaded = {
-        name_of(dtype): Generator.load(folder / "generator", dtype=dtype) for dtype in (torch.bfloat16, torch.float32)
-    }
-
-    def draw(generator: Generator, num: int) -> np.ndarray:
-        return generator.images(range(num), batch_size=num)
-
-    return {name: lambda num, generator=generator: draw(generator, num) for name, generator in loaded.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        Generator(GeneratorNetwork(network), GeneratorCard(network=network)).save(Path(folder) / "generator")
+        generator = Generator.load(Path(folder) / "generator", dtype=getattr(torch, precision))
+    return lambda num: generator.images(range(num))
 
 
 def official_draw(path: Path, size: int) -> Draw:
@@ -76,25 +72,31 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--one", choices=NAMES, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        draws = sorby_draws(args.size, Path(folder))
-    if args.official:
-        draws["official"] = official_draw(args.official, args.size)
+    if args.one:
+        torch.set_num_threads(args.threads)
+        draw = official_draw(args.official, args.size) if args.one == "official" else sorby_draw(args.size, args.one)
+        print(json.dumps({str(num): num / seconds(draw, num) for num in args.batches}))
+        return
+    names = list(NAMES) if args.official else [name for name in NAMES if name != "official"]
+    rounds = [
+        {name: in_own_process([*sys.argv[1:], "--one", name], threads=args.threads) for name in names}
+        for _ in range(args.rounds)
+    ]
     print(f"{machine()}; {args.threads} threads")
     print(f"{args.size} px, {args.rounds} rounds; pictures a second\n")
-    print("| batch | " + " | ".join(NAMES[name] for name in draws) + " | times the last |")
-    print("| --- |" + " --- |" * (len(draws) + 1))
-    for num in args.batches:
-        rounds = [{name: num / seconds(draw, num) for name, draw in draws.items()} for _ in range(args.rounds + 1)][1:]
-        speeds = (spread([found[name] for found in rounds], digits=1) for name in draws)
-        ratio = spread([found["bfloat16"] / found[next(reversed(draws))] for found in rounds])
+    print("| pictures | " + " | ".join(NAMES[name] for name in names) + " | first beside last |")
+    print("| --- |" + " --- |" * (len(names) + 1))
+    for num in map(str, args.batches):
+        speeds = (spread([found[name][num] for found in rounds], digits=1) for name in names)
+        ratio = spread([found[names[0]][num] / found[names[-1]][num] for found in rounds])
         print(f"| {num} | {' | '.join(speeds)} | {ratio} |", flush=True)
 
 
 def seconds(draw: Draw, num: int) -> float:
-    """Of one batch."""
+    """Of so many pictures, the second time."""
+    draw(num)
     start = time.perf_counter()
     draw(num)
     return time.perf_counter() - start

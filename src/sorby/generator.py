@@ -28,6 +28,7 @@ from sorby.errors import ConfigError, WeightsError
 from sorby.models.place import fastest_dtype, place
 from sorby.models.stylegan2 import GeneratorNetwork, channels_at
 from sorby.seeds import rng_for
+from sorby.shipped import located, names
 
 FORMAT = 1
 FILES = ("model.safetensors", "config.json", "README.md")
@@ -91,7 +92,8 @@ class Generator:
     def load(
         cls, path: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
     ) -> "Generator":
-        """Open a generator folder, or the best generator of a run folder, to draw and not to train.
+        """Open a generator folder, the best generator of a run folder, or one that comes with Sorby by its name
+        (`uhcs-64`), to draw and not to train.
 
         Without a `dtype` the convolutions are done in the one that is fastest on `device`; pictures in bfloat16 are
         half a grey value off on average.
@@ -234,10 +236,14 @@ def describe(card: GeneratorCard) -> str:
 
 
 def _generator_folder(path: Path) -> Path:
+    path = located(path)
     for folder in (path, path / "best", path / "last"):
         if (folder / "config.json").is_file():
             return folder
-    raise WeightsError(f"{path} is no generator: expected a folder with model.safetensors and config.json, or a run.")
+    raise WeightsError(
+        f"{path} is no generator: expected a folder with model.safetensors and config.json, a run, or one that comes "
+        f"with Sorby ({', '.join(names())})."
+    )
 
 
 def _check_format(card: object, folder: Path) -> None:

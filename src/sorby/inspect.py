@@ -12,6 +12,7 @@ from sorby.data.dataset import Dataset, is_dataset
 from sorby.errors import DataError
 from sorby.generator import Generator, GeneratorCard
 from sorby.micrograph import read_micrograph
+from sorby.shipped import located
 from sorby.sources import IMAGE_SUFFIXES
 from sorby.training.tick import read_log
 
@@ -33,7 +34,7 @@ def summarise(path: Path) -> Summary:
     """What `path` is and holds. Raises `DataError` where it is nothing that Sorby knows."""
     if (path / "config.toml").is_file():
         return of_run(path)
-    if (path / "config.json").is_file():
+    if (located(path) / "config.json").is_file():
         return of_generator(path)
     if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
         return of_micrograph(path)

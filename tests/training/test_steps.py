@@ -50,4 +50,3 @@ def test_the_two_networks_descend_from_their_own_losses_each_by_the_other_as_it_
             torch.testing.assert_close(parameter, expected.get_parameter(name) - wanted[name])
     alone.D.load_state_dict(before[1])
     torch.testing.assert_close(scores, alone.D(real, condition).detach())
-

@@ -9,7 +9,9 @@ from sorby.errors import ConfigError
 
 
 def generate(
-    generator: Annotated[Path, typer.Argument(help="Generator folder, or a run (its best generator is used).")],
+    generator: Annotated[
+        Path, typer.Argument(help="Generator folder, a run (its best generator is used), or uhcs-64.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
     num: Annotated[int, typer.Option(help="How many pictures.", min=1)] = 16,
     seed: Annotated[int, typer.Option(help="Seed of the first picture; the next ones count up.", min=0)] = 0,

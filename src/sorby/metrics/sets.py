@@ -16,6 +16,7 @@ from sorby.data.dataset import Dataset, Split, is_dataset
 from sorby.errors import DataError
 from sorby.generator import Generator, Values
 from sorby.micrograph import common_size, read_micrograph
+from sorby.shipped import located
 from sorby.sources import ImageFile, find_images
 
 BATCH = 32
@@ -135,8 +136,8 @@ def open_set(
 
 
 def is_generator(path: Path) -> bool:
-    """Whether `path` is a generator folder or a run."""
-    return any((path / name).is_file() for name in ("config.json", "config.toml"))
+    """Whether `path` is a generator folder, a run, or the name of a generator that comes with Sorby."""
+    return any((located(path) / name).is_file() for name in ("config.json", "config.toml"))
 
 
 def conditions_of(path: Path) -> list[Mapping[str, str]]:

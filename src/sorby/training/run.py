@@ -54,6 +54,7 @@ def train(
     augment = augmentation(config)
     _claim(out, config, data)
     keep_freed_memory()
+    torch.backends.cudnn.benchmark = True  # shapes stay the same, so that looking for the fastest kernels pays
     state = new_state(config, device=device)
     resumed = checkpoint.restore(state, out / "checkpoint", warn=warn)
     if state.images_seen >= config.total_images:
