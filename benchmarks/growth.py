@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from bench import forget_peak, in_own_process, machine, peak_mib
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
@@ -30,6 +31,7 @@ from sorby.data.dataset import Dataset, Patch, write_dataset
 from sorby.draw import draw
 from sorby.generator import Generator, GeneratorCard
 from sorby.models.stylegan2 import GeneratorNetwork
+from sorby.report.plots import GENERATED, QUIET, STYLE
 
 SWEEPS = {
     "size": [(size, 0.25, 8) for size in (32, 64, 128, 256, 512)],
@@ -163,21 +165,25 @@ def plot(sweeps: dict[str, list[Row]], path: Path) -> None:
     """Five panels: what was measured, and the roof where there is one."""
     axes_of: dict[str, tuple[str, Sequence[float]]] = {
         "size": ("px, widths x 0.25, batch 8", [case[0] for case in SWEEPS["size"]]),
-        "width": ("share of the published widths, 64 px", [case[1] for case in SWEEPS["width"]]),
+        "width": ("share of the widths, 64 px", [case[1] for case in SWEEPS["width"]]),
         "batch": ("batch, 64 px, widths x 0.25", [case[2] for case in SWEEPS["batch"]]),
         "drawing": ("pictures drawn, 64 px", PICTURES),
         "loading": ("patches in the dataset, 64 px", PATCHES),
     }
-    figure = Figure(figsize=(14, 2.8), layout="constrained")
-    for panel, (name, (label, places)) in zip(figure.subplots(1, 5), axes_of.items(), strict=True):
-        rows = sweeps[name]
-        panel.loglog(places[: len(rows)], [row["seconds"] for row in rows], "o-", label="measured")
-        if "roof" in rows[0]:
-            panel.loglog(places[: len(rows)], [row["roof"] for row in rows], "k--", label="roof")
-            panel.legend(frameon=False)
-        panel.set_xlabel(label)
-        panel.set_ylabel("s/kimg" if "roof" in rows[0] else "seconds")
-    figure.savefig(path)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(13, 2.8), layout="constrained")
+        for panel, (name, (label, places)) in zip(figure.subplots(1, 5), axes_of.items(), strict=True):
+            rows = sweeps[name]
+            panel.loglog(places[: len(rows)], [row["seconds"] for row in rows], "o-", color=GENERATED, label="measured")
+            if "roof" in rows[0]:
+                panel.loglog(places[: len(rows)], [row["roof"] for row in rows], "--", color=QUIET, label="roof")
+                panel.legend()
+            panel.set(xlabel=label, ylabel="s/kimg" if "roof" in rows[0] else "seconds")
+            panel.minorticks_off()
+            panel.set_xticks(places[: len(rows)], [f"{place:g}" for place in places[: len(rows)]])
+            some = [rows[place]["seconds"] for place in (0, len(rows) // 2, -1)]
+            panel.set_yticks(some, [f"{value:.3g}" for value in some])
+        figure.savefig(path, metadata={"Date": None, "Creator": None})
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ SHARE = {"G": 1.0, "path length": 1 / 4, "D": 1.0, "R1": 1 / 16}
 """How often each phase is done, a step."""
 NAMES = {"sorby": "Sorby", "official": "StyleGAN2-ADA"}
 P = 0.3
-WARM_UP = 2
+WARM_UP = 1
 Phases = dict[str, Callable[[], object]]
 
 
@@ -152,6 +152,7 @@ def main() -> None:
     parser.add_argument("--one", choices=NAMES, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
+        torch.backends.cudnn.benchmark = True  # as both trainings have it
         torch.set_num_threads(args.threads)
         torch.manual_seed(0)
         config = settings(args.size, width=args.width, batch=args.batch, precision=args.precision)

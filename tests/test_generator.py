@@ -5,12 +5,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from sorby.allocator import LARGEST_KEPT_BYTES
 from sorby.conditions import Condition, ConditionSpace
-from sorby.config import NetworkConfig
+from sorby.config import NetworkConfig, resolve
 from sorby.errors import ConfigError, SorbyError, WeightsError
-from sorby.generator import Generator, GeneratorCard, from_grey_values, to_grey_values
+from sorby.generator import Generator, GeneratorCard, at_once, from_grey_values, to_grey_values
 from sorby.models.place import fastest_dtype
-from sorby.models.stylegan2 import GeneratorNetwork
+from sorby.models.stylegan2 import GeneratorNetwork, channels_at
 
 NETWORK = NetworkConfig(size=32, z_dim=16, w_dim=16, channel_base=256, channel_max=16)
 CLASSES = ConditionSpace(conditions=(Condition(name="phase", kind="class", classes=("ferrite", "pearlite")),))
@@ -176,3 +177,17 @@ def test_a_damaged_generator_is_refused_in_one_line(saved, how, message):
 def test_a_folder_that_is_no_generator_says_what_was_expected(tmp_path):
     with pytest.raises(WeightsError, match=r"no generator.*model\.safetensors"):
         Generator.load(tmp_path)
+
+
+@pytest.mark.parametrize(("preset", "num"), [("laptop-64", 32), ("laptop-128", 31), ("paper-512", 1)])
+def test_so_many_pictures_are_drawn_at_once_that_their_activations_are_kept(preset, num):
+    network = resolve(preset).network
+    assert at_once(network, torch.device("cpu"), torch.bfloat16) == num
+    widest = channels_at(network.size, network) * (network.size + 1) ** 2 * 2
+    assert num in (1, 32) or num * widest < LARGEST_KEPT_BYTES <= (num + 1) * widest
+
+
+def test_a_gpu_and_single_precision_get_another_number_at_once():
+    network = resolve("laptop-128").network
+    assert at_once(network, torch.device("cuda"), torch.bfloat16) == 32
+    assert at_once(network, torch.device("cpu"), torch.float32) == 15

@@ -7,7 +7,9 @@ from sorby import shipped
 from sorby.errors import WeightsError
 from sorby.generator import Generator
 from sorby.inspect import summarise
+from sorby.measurement.measured import descriptor_table
 from sorby.metrics.sets import is_generator
+from sorby.microstructure.describe import QUANTITIES
 
 MOST_BYTES = 10_000_000
 
@@ -17,16 +19,19 @@ def name(request):
     return request.param
 
 
-def test_some_come_with_sorby():
-    assert "uhcs-64" in shipped.names()
+def test_those_of_the_readme_come_with_sorby():
+    assert shipped.names() == ["uhcs-128", "uhcs-64"]
 
 
-def test_each_draws_different_pictures_by_its_name_alone(name):
+def test_each_draws_what_the_steel_looks_like_by_its_name_alone(name):
+    # Grey values and carbides of docs/results-spheroidite.md; a network that learnt nothing draws neither.
     generator = Generator.load(name)
-    pictures = generator.images(range(4))
-    assert pictures.shape == (4, 1, generator.card.size, generator.card.size)
-    assert len(np.unique(pictures.reshape(4, -1), axis=0)) == 4
-    assert (pictures.reshape(4, -1).std(axis=1) > 10).all()
+    pictures = generator.images(range(64))
+    assert pictures.shape == (64, 1, generator.card.size, generator.card.size)
+    names = [quantity.name for quantity in QUANTITIES]
+    means = dict(zip(names, np.nanmean(descriptor_table([pictures]), axis=0), strict=True))
+    assert means["area_fraction"] == pytest.approx(0.25, abs=0.05)
+    assert means["mean_diameter"] == pytest.approx(6, abs=1)
 
 
 def test_each_is_small_and_says_whose_data_it_learnt_from(name):
@@ -43,12 +48,13 @@ def test_each_is_a_generator_to_all_verbs(name):
     assert summarise(Path(name)).title.startswith("Generator")
 
 
-def test_what_is_there_goes_before_what_is_shipped(tmp_path, monkeypatch):
+def test_a_generator_that_is_there_goes_before_one_that_is_shipped_and_pictures_do_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "uhcs-64").mkdir()
+    (tmp_path / "uhcs-64" / "seed0000.tif").touch()
+    assert shipped.located(Path("uhcs-64")) == shipped.FOLDER / "uhcs-64"
+    (tmp_path / "uhcs-64" / "config.json").touch()
     assert shipped.located(Path("uhcs-64")) == Path("uhcs-64")
-    with pytest.raises(WeightsError, match="no generator"):
-        Generator.load("uhcs-64")
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():

@@ -68,7 +68,7 @@ def _write_micrograph(path: Path, *, fraction: float, pixel_size_um: float, rng:
 def commands(out: Path, *, quick: bool) -> list[str]:
     """What a user would type to go from `out`/raw to a report."""
     raw, dataset, run, pictures, hour, report = (
-        shlex.quote(str(out / name)) for name in ("raw", "dp-steel.zip", "run", "pictures", "uhcs-64", "report")
+        shlex.quote(str(out / name)) for name in ("raw", "dp-steel.zip", "run", "pictures", "after-an-hour", "report")
     )
     kimg, num, scored = (1, 16, 64) if quick else (16, 64, 300)
     return [
@@ -79,7 +79,7 @@ def commands(out: Path, *, quick: bool) -> list[str]:
         # two on pictures this small, and does not suffer when the machine is busy.
         f"sorby train {dataset} --out {run} --preset demo --kimg {kimg} --symmetry square --threads 1",
         f"sorby generate {run} --num {num} --out {pictures}",
-        # Beside it, what an hour learns from real micrographs.
+        # Beside it, what about an hour learns from real micrographs.
         f"sorby generate uhcs-64 --num {num} --out {hour}",
         # The fast feature network alone: Inception would take as long as half the training.
         f"sorby evaluate {run} {dataset} --network efficientnet-lite0 --num {scored} --out {report}",

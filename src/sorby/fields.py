@@ -18,7 +18,7 @@ from sorby.micrograph import read_micrograph
 from sorby.sources import ImageFile, find_images
 
 DRAWN = 16
-"""Pictures of a generator that are drawn at once."""
+"""Pictures of a generator that are held at once."""
 
 Warn = Callable[[str], None]
 

@@ -96,8 +96,8 @@ class Generator:
         (`uhcs-64`), to draw and not to train.
 
         Without a `dtype` the convolutions are done in the one that is fastest on `device`; pictures in bfloat16 are
-        half a grey value off on average.
-        Raises `WeightsError` where `path` holds neither, or weights that are damaged or do not fit the card.
+        half a grey value off on average. The process keeps the memory of freed tensors from then on: `sorby.allocator`.
+        Raises `WeightsError` where `path` holds or names none, or weights that are damaged or do not fit the card.
         """
         keep_freed_memory()
         folder = _generator_folder(Path(path))
@@ -153,7 +153,7 @@ class Generator:
         if not 0 <= truncation <= 1:
             raise ConfigError(f"Truncation is {truncation}, expected 0 to 1.")
         network = self.card.network
-        size = batch_size or at_once(network, self.device)
+        size = batch_size or at_once(network, self.device, self.dtype)
         parts = [
             self._draw(list(seeds[start : start + size]), truncation, condition) for start in range(0, len(seeds), size)
         ]
@@ -195,15 +195,16 @@ class Generator:
         return {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
 
 
-def at_once(network: NetworkConfig, device: torch.device) -> int:
-    """Pictures that are drawn fastest in one call, up to 32.
+def at_once(network: NetworkConfig, device: torch.device, dtype: torch.dtype) -> int:
+    """Pictures that are drawn fastest in one call, 1 to 32.
 
-    On a CPU those whose largest activation, in bfloat16, stays under what the process keeps when it is freed.
+    On a CPU those whose activations stay, if one picture's do, under what the process keeps when they are freed.
     """
     if device.type != "cpu":
         return MOST_AT_ONCE
-    largest = max(channels_at(2**i, network) * 4**i for i in range(2, network.size.bit_length())) * 2
-    return min(max(LARGEST_KEPT_BYTES // largest, 1), MOST_AT_ONCE)
+    # A transposed convolution is a pixel wider than what is made of it.
+    numbers = max(channels_at(2**i, network) * (2**i + 1) ** 2 for i in range(2, network.size.bit_length()))
+    return min(max((LARGEST_KEPT_BYTES - 1) // (numbers * dtype.itemsize), 1), MOST_AT_ONCE)
 
 
 def to_grey_values(images: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n c h w"]:

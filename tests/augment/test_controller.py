@@ -69,3 +69,11 @@ def test_a_state_resumes_exactly_from_json_between_adjustments():
         stopped = observe(stopped, batch, target=0.5)
         stopped = AdaState(**json.loads(json.dumps(stopped.numbers())))
         assert stopped == straight
+
+
+def test_the_pace_is_that_of_images_however_many_scores_an_image_has():
+    four_each = torch.tensor([[1.0, 1.0, 1.0, -1.0]]).repeat(16, 1)
+    state = AdaState()
+    for _ in range(4):
+        state = observe(state, four_each, target=0.4)
+    assert state == AdaState(p=64 / 500_000, r_t=0.5)

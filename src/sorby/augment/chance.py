@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from sorby.augment.moves import MatrixMove, PixelMove, Shape
+from sorby.models.place import upload
 
 
 def compose(
@@ -41,15 +42,15 @@ def on_subset(
 ) -> Float[Tensor, "n c h w"]:
     """Replace the chosen images by `function(images, drawn)`; the others keep every bit and cost nothing.
 
-    Waits for the device only if `chosen` lives there: with a generator on the CPU, no GPU is ever waited for.
+    Waits for the device if `chosen` lives there, and not for a CUDA device if it lives on the CPU.
     """
     index = chosen.nonzero()[:, 0]
     if len(index) == 0:
         return images
     if len(index) == len(images):
-        return function(images, drawn.to(images, non_blocking=True))
-    there = index.to(images.device, non_blocking=True)
-    return images.index_copy(0, there, function(images[there], drawn[index].to(images, non_blocking=True)))
+        return function(images, upload(drawn, images.device).to(images.dtype))
+    there = upload(index, images.device)
+    return images.index_copy(0, there, function(images[there], upload(drawn[index], images.device).to(images.dtype)))
 
 
 def changed(matrices: Float[Tensor, "n d d"]) -> Bool[Tensor, " n"]:

@@ -18,7 +18,8 @@ class AdaState:
     p: float = 0.0
     """Probability of each augmentation, 0..1."""
     sign_sum: float | Tensor = 0.0
-    """Sum of sign(D) over the real images since the last adjustment; left on its device, unread, until the next."""
+    """Sum of sign(D) over the real images since the last adjustment, of an image's mean where it has several scores;
+    left on its device, unread, until the next adjustment."""
     num_images: int = 0
     """Real images since the last adjustment."""
     num_batches: int = 0
@@ -41,8 +42,8 @@ def observe(
     """
     state = replace(
         state,
-        sign_sum=state.sign_sum + real_scores.detach().sign().sum(),
-        num_images=state.num_images + real_scores.numel(),
+        sign_sum=state.sign_sum + real_scores.detach().sign().reshape(len(real_scores), -1).mean(1).sum(),
+        num_images=state.num_images + len(real_scores),
         num_batches=state.num_batches + 1,
     )
     return state if state.num_batches < interval else _adjust(state, target=target, pace=1 / (1000 * ada_kimg))

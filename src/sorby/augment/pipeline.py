@@ -54,7 +54,7 @@ class Augment:
 
         `images` are square, in -1..1, with 1 or 3 channels; type and memory format are kept and gradients flow,
         but not twice: a gradient penalty is taken at the augmented images. p = 0 gives back the same object. With `rng`
-        on the CPU the draws are the same on every device, and no device is waited for.
+        on the CPU the draws are the same on every device.
         """
         if not 0 <= p <= 1:
             raise ConfigError(f"The augmentation probability is {p}, expected 0 to 1.")

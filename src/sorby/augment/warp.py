@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sorby.augment.chance import changed, on_subset
 from sorby.augment.wavelets import SYM6_CENTRE, SYM6_MARGIN, doubling, halving, mirror
+from sorby.models.place import upload
 
 
 def warp(images: Float[Tensor, "n c s s"], matrices: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n c s s"]:
@@ -19,7 +20,7 @@ def warp(images: Float[Tensor, "n c s s"], matrices: Float[Tensor, "n 3 3"]) -> 
 def permute(images: Float[Tensor, "n c s s"], matrices: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n c s s"]:
     """Look through matrices of whole numbers: every output pixel is some input pixel, to the bit."""
     size = images.shape[-1]
-    xy = mirror(_lookup(matrices, torch.arange(size).to(images), size), size)
+    xy = mirror(_lookup(matrices, torch.arange(size, dtype=images.dtype, device=images.device), size), size)
     column, row = xy.round().long().unbind(1)
     index = (row * size + column).flatten(1)[:, None].expand(-1, images.shape[1], -1)
     return images.flatten(2).gather(2, index).view(images.shape)
@@ -28,8 +29,8 @@ def permute(images: Float[Tensor, "n c s s"], matrices: Float[Tensor, "n 3 3"]) 
 def resample(images: Float[Tensor, "n c s s"], matrices: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n c s s"]:
     """Look through any matrices: sym6 to twice the size, bilinear, sym6 back (Karras et al. 2020, appendix B)."""
     size = images.shape[-1]
-    up, down = doubling(size).to(images), halving(size).to(images)
-    fine_px = torch.arange(-SYM6_MARGIN, 2 * size + SYM6_MARGIN).to(images)
+    up, down = (upload(matrix, images.device).to(images.dtype) for matrix in (doubling(size), halving(size)))
+    fine_px = torch.arange(-SYM6_MARGIN, 2 * size + SYM6_MARGIN, dtype=images.dtype, device=images.device)
     xy = mirror(_lookup(matrices, (fine_px - SYM6_CENTRE) / 2, size), size)
     # Pixel k lies at 2k + SYM6_CENTRE of the doubled image, whose first and last pixel the grid calls -1 and 1.
     grid = xy.mul_(4 / (2 * size - 1)).add_(2 * SYM6_CENTRE / (2 * size - 1) - 1)

@@ -10,7 +10,10 @@ from sorby.errors import ConfigError
 
 def generate(
     generator: Annotated[
-        Path, typer.Argument(help="Generator folder, a run (its best generator is used), or uhcs-64.")
+        Path,
+        typer.Argument(
+            help="Generator folder, a run (its best generator is used), or one of Sorby's own: uhcs-64, uhcs-128."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
     num: Annotated[int, typer.Option(help="How many pictures.", min=1)] = 16,

@@ -14,9 +14,13 @@ def place(network: N, device: torch.device | str) -> N:
 
 
 def upload(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """Send to a device without waiting for it: a CUDA device fetches pinned memory while the program goes on."""
-    pinned = tensor.pin_memory() if torch.device(device).type == "cuda" else tensor
-    return pinned.to(device, non_blocking=True)
+    """Send to a device; a CUDA device fetches it from pinned memory while the program goes on.
+
+    Others are waited for: what is not pinned may be freed before it has arrived.
+    """
+    if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def name_of(dtype: torch.dtype) -> str:

@@ -54,7 +54,6 @@ def train(
     augment = augmentation(config)
     _claim(out, config, data)
     keep_freed_memory()
-    torch.backends.cudnn.benchmark = True  # shapes stay the same, so that looking for the fastest kernels pays
     state = new_state(config, device=device)
     resumed = checkpoint.restore(state, out / "checkpoint", warn=warn)
     if state.images_seen >= config.total_images:
@@ -79,7 +78,9 @@ def train(
     )
     ticker.begin(state, resumed=resumed)
     try:
-        loop(state, batches, config, augment=augment, on_tick=ticker.tick, on_step=on_step)
+        # Shapes hardly change, so that looking for the fastest convolutions pays.
+        with torch.backends.cudnn.flags(benchmark=True):
+            loop(state, batches, config, augment=augment, on_tick=ticker.tick, on_step=on_step)
     finally:
         ticker.close()
     return out
@@ -115,6 +116,7 @@ def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:
         },
         training={
             "preset": config.preset,
+            "updates": config.updates,
             "seed": config.seed,
             "augmentation": ", ".join(config.augment) or "none",
             "symmetry": config.symmetry,
