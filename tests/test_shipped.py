@@ -48,13 +48,15 @@ def test_each_is_a_generator_to_all_verbs(name):
     assert summarise(Path(name)).title.startswith("Generator")
 
 
-def test_a_generator_that_is_there_goes_before_one_that_is_shipped_and_pictures_do_not(tmp_path, monkeypatch):
+def test_what_is_there_goes_before_what_is_shipped(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    shipped_hash = Generator.load("uhcs-64").hash
     (tmp_path / "uhcs-64").mkdir()
-    (tmp_path / "uhcs-64" / "seed0000.tif").touch()
-    assert shipped.located(Path("uhcs-64")) == shipped.FOLDER / "uhcs-64"
-    (tmp_path / "uhcs-64" / "config.json").touch()
-    assert shipped.located(Path("uhcs-64")) == Path("uhcs-64")
+    assert not is_generator(Path("uhcs-64"))  # a folder of pictures, to be measured as such
+    assert Generator.load("uhcs-64").hash == shipped_hash  # which cannot be drawn from
+    Generator.load("uhcs-128").save(tmp_path / "own")
+    (tmp_path / "own").rename(tmp_path / "uhcs-64" / "best")
+    assert Generator.load("uhcs-64").hash == Generator.load("uhcs-128").hash != shipped_hash
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():

@@ -65,7 +65,7 @@ class TrainConfig(_Settings):
     learns from fewer images."""
     updates: Literal["alternating", "simultaneous"] = "alternating"
     """Each network learns from generated pictures of its own, as published; or both from the same ones and the same
-    scores of them, which costs a quarter less."""
+    scores of them, which costs a fifth less."""
     kimg: float = Field(1000, gt=0)
     """Stop after this many thousand real images have been shown to the discriminator."""
     batch_size: int = Field(32, ge=1)

@@ -28,7 +28,7 @@ from sorby.errors import ConfigError, WeightsError
 from sorby.models.place import fastest_dtype, place
 from sorby.models.stylegan2 import GeneratorNetwork, channels_at
 from sorby.seeds import rng_for
-from sorby.shipped import located, names
+from sorby.shipped import FOLDER, names
 
 FORMAT = 1
 FILES = ("model.safetensors", "config.json", "README.md")
@@ -237,8 +237,9 @@ def describe(card: GeneratorCard) -> str:
 
 
 def _generator_folder(path: Path) -> Path:
-    path = located(path)
-    for folder in (path, path / "best", path / "last"):
+    # A folder of pictures may bear the name of the generator that drew them.
+    shipped = [FOLDER / path] if str(path) in names() else []
+    for folder in (path, path / "best", path / "last", *shipped):
         if (folder / "config.json").is_file():
             return folder
     raise WeightsError(

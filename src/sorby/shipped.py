@@ -11,6 +11,5 @@ def names() -> list[str]:
 
 
 def located(path: Path) -> Path:
-    """The folder of the shipped generator that `path` names; `path` itself where it names none, or is a generator."""
-    own = any((path / part).exists() for part in ("config.json", "config.toml", "best", "last"))
-    return FOLDER / path if str(path) in names() and not own else path
+    """The folder of the shipped generator that `path` names; `path` itself where it names none, or is there itself."""
+    return FOLDER / path if str(path) in names() and not path.exists() else path

@@ -365,3 +365,10 @@ def test_real_images_score_above_generated_ones_after_some_steps(tiny_dataset, t
     said = {}
     train(tiny_dataset, tmp_path / "run", augment=(), on_tick=lambda _, line: said.update(line))
     assert said["score_real"] > said["score_fake"]
+
+
+def test_cudnn_is_on_while_training_and_looks_for_its_fastest_kernels(tiny_dataset, tmp_path):
+    seen = []
+    cudnn = torch.backends.cudnn
+    train(tiny_dataset, tmp_path / "run", kimg=0.016, on_step=lambda _: seen.append((cudnn.enabled, cudnn.benchmark)))
+    assert set(seen) == {(True, True)}

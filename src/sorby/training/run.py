@@ -54,6 +54,7 @@ def train(
     augment = augmentation(config)
     _claim(out, config, data)
     keep_freed_memory()
+    torch.backends.cudnn.benchmark = True  # shapes hardly change, so that looking for the fastest convolutions pays
     state = new_state(config, device=device)
     resumed = checkpoint.restore(state, out / "checkpoint", warn=warn)
     if state.images_seen >= config.total_images:
@@ -78,9 +79,7 @@ def train(
     )
     ticker.begin(state, resumed=resumed)
     try:
-        # Shapes hardly change, so that looking for the fastest convolutions pays.
-        with torch.backends.cudnn.flags(benchmark=True):
-            loop(state, batches, config, augment=augment, on_tick=ticker.tick, on_step=on_step)
+        loop(state, batches, config, augment=augment, on_tick=ticker.tick, on_step=on_step)
     finally:
         ticker.close()
     return out
