@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from sorby.errors import DataError
 
@@ -46,6 +46,8 @@ def shape_of(png: bytes, *, name: str) -> tuple[int, int, int]:
 def _open(png: bytes, name: str) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(png), formats=["PNG"])
+    except UnidentifiedImageError:  # whose own words name an object in memory
+        raise DataError(f"{name} is not a readable PNG (damaged, or of another kind): prepare the dataset again.") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{name} is not a readable PNG ({error}): prepare the dataset again.") from error
     if image.mode not in CHANNELS:
