@@ -47,7 +47,7 @@ def _open(png: bytes, name: str) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(png), formats=["PNG"])
     except UnidentifiedImageError:  # whose own words name an object in memory
-        raise DataError(f"{name} is not a readable PNG (damaged, or of another kind): prepare the dataset again.") from None
+        raise DataError(f"{name} is not a readable PNG (damaged, or no PNG): prepare the dataset again.") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{name} is not a readable PNG ({error}): prepare the dataset again.") from error
     if image.mode not in CHANNELS:
