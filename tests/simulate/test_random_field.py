@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from scipy import fft, special
+from scipy import fft, special, stats
 
 from sorby.errors import ConfigError
-from sorby.simulate.random_field import gaussian_field, two_phase
+from sorby.simulate.random_field import covariance, gaussian_field, two_phase, two_point_probability
 
 
 def autocorrelation(values):
@@ -81,3 +81,45 @@ def test_a_setting_out_of_range_is_named(setting):
     settings = {"volume_fraction": 0.5, "correlation_length_px": 3} | setting
     with pytest.raises(ConfigError, match=next(iter(setting))):
         two_phase((8, 8), **settings, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("rho", [-0.9, -0.3, 0, 0.2, 0.7, 0.99])
+def test_the_two_point_probability_is_that_of_the_bivariate_normal_distribution(fraction, rho):
+    level = stats.norm.isf(fraction)
+    both_below = stats.multivariate_normal([0, 0], [[1, rho], [rho, 1]]).cdf([-level, -level])
+    found = two_point_probability(np.array([float(rho)]), volume_fraction=fraction)
+    assert found == pytest.approx(both_below, abs=1e-7)
+
+
+@pytest.mark.parametrize("fraction", [0, 0.2, 0.5, 0.8, 1])
+def test_the_two_point_probability_of_one_point_of_far_points_and_of_opposite_ones(fraction):
+    same, far, opposite = two_point_probability(np.array([1.0, 0.0, -1.0]), volume_fraction=fraction)
+    assert (same, far, opposite) == pytest.approx((fraction, fraction**2, max(0, 2 * fraction - 1)))
+
+
+@pytest.mark.parametrize(("fraction", "nu"), [(0.15, np.inf), (0.4, 0.5), (0.7, 1.5)])
+def test_microstructures_have_the_analytic_two_point_probability_along_and_across(fraction, nu):
+    settings = {"correlation_length_px": 5, "nu": nu, "aspect_ratio": 2, "angle_deg": 90}
+    s2 = mean_autocorrelation(lambda rng: two_phase((192, 192), volume_fraction=fraction, rng=rng, **settings), num=60)
+    lags, none = np.arange(20.0), np.zeros(20)
+    for found, right, up in ((s2[0, :20], lags, none), (s2[:20, 0], none, lags)):
+        expected = two_point_probability(covariance(right, up, **settings), volume_fraction=fraction)
+        np.testing.assert_allclose(found, expected, atol=4e-3)
+
+
+def test_a_rough_field_is_as_rough_as_its_covariance_down_to_neighbouring_pixels():
+    rho = mean_autocorrelation(lambda rng: gaussian_field((256, 256), correlation_length_px=4, nu=0.5, rng=rng), num=60)
+    np.testing.assert_allclose(rho[0, :6], np.exp(-np.arange(6) / 4), atol=0.01)
+
+
+def test_tiles_repeat_the_microstructure_and_keep_its_fraction():
+    phases = two_phase((60, 90), volume_fraction=0.3, correlation_length_px=3, tiles=3, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(phases, np.roll(phases, (20, 30), (0, 1)))
+    assert (phases != np.roll(phases, 10, 0)).any()
+    assert phases.mean() == pytest.approx(0.3)
+
+
+def test_tiles_that_do_not_divide_the_sides_are_refused():
+    with pytest.raises(ConfigError, match="tiles is 3"):
+        two_phase((64, 64), volume_fraction=0.3, correlation_length_px=3, tiles=3, rng=np.random.default_rng(0))

@@ -92,7 +92,7 @@ def prepare(
     }
     settings = make_recipe(recipe, **{name: value for name, value in given.items() if value not in (None, [])})
     check_replaceable(out)
-    with _Bar() as bar:
+    with Bar() as bar:
         threads = workers or default_workers()
         plan = make_plan(sources, settings, labels=labels, workers=threads, on_progress=bar.show)
         if not dry_run:
@@ -123,10 +123,10 @@ def summary(plan: "Plan") -> list[str]:
     return lines + [f"Note: {warning}" for warning in plan.warnings]
 
 
-class _Bar:
+class Bar:
     """A bar for each stage of the work."""
 
-    def __enter__(self) -> "_Bar":
+    def __enter__(self) -> "Bar":
         from rich.console import Console
         from rich.progress import Progress
 

@@ -5,12 +5,13 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Literal, get_args
 
 from sorby.conditions import ConditionSpace
 
 CONDITION_PREFIX = "condition:"
-Split = Literal["train", "held-out"]
+Split = Literal["train", "held-out", "held-out-condition"]
+"""What is trained on; micrographs held out of it; and micrographs of conditions that nothing trained on is of."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +73,7 @@ def _patch(row: Mapping[str, str]) -> Patch:
         width_px=float(row["width_px"]),
         height_px=float(row["height_px"]),
         pixel_size_um=float(row["pixel_size_um"]) if row["pixel_size_um"] else None,
-        split="train" if row["split"] == "train" else "held-out",
+        split=row["split"] if row["split"] in get_args(Split) else "held-out",  # type: ignore[arg-type]
         conditions={name[start:]: value for name, value in row.items() if name.startswith(CONDITION_PREFIX)},
         sha256=row["sha256"],
     )

@@ -13,6 +13,7 @@ from scipy import ndimage, spatial
 
 from sorby.micrograph import round_length
 from sorby.simulate.random_field import gaussian_field
+from sorby.simulate.sem import count
 
 FERRITE, MARTENSITE = 0.24, 0.6
 """Mean grey of the two phases, from 0 (black) to 1 (white)."""
@@ -36,18 +37,19 @@ def sem_look(
 
 
 def with_info_bar(
-    grey: UInt8[np.ndarray, "h w"], *, pixel_size_um: float, text: str = "SIMULATED"
+    grey: UInt8[np.ndarray, "h w"], *, pixel_size_um: float, text: str = "SIMULATED", is_dark: bool = True
 ) -> UInt8[np.ndarray, "h_and_bar w"]:
     """The micrograph above an info bar with a scale bar, about a tenth of its height, as microscopes save it."""
     height, width = len(grey) // 10, grey.shape[1]
-    bar = Image.new("L", (width, height))
+    ground, ink = (0, 255) if is_dark else (255, 0)
+    bar = Image.new("L", (width, height), ground)
     draw, font = ImageDraw.Draw(bar), ImageFont.load_default(round(height * 0.45))
     length_um = round_length(width * pixel_size_um / 5)
     left, middle = height // 2, height // 2
     right = left + length_um / pixel_size_um - 1
-    draw.rectangle((left, middle - 2, right, middle + 2), fill=255)
-    draw.text((right + height // 3, middle), f"{length_um:g} um", fill=255, font=font, anchor="lm")
-    draw.text((width - height // 2, middle), text, fill=255, font=font, anchor="rm")
+    draw.rectangle((left, middle - 2, right, middle + 2), fill=ink)
+    draw.text((right + height // 3, middle), f"{length_um:g} um", fill=ink, font=font, anchor="lm")
+    draw.text((width - height // 2, middle), text, fill=ink, font=font, anchor="rm")
     return np.concatenate([grey, np.asarray(bar)])
 
 
@@ -89,8 +91,7 @@ def _expose(grey: Float[np.ndarray, "h w"], *, rng: np.random.Generator) -> UInt
     """What the detector makes of it: brightness, contrast, focus, and shot noise that grows with the signal."""
     grey = grey * rng.uniform(0.9, 1.1) + rng.uniform(-0.03, 0.03)
     electrons = rng.uniform(200, 400)
-    counts = rng.poisson(ndimage.gaussian_filter(grey, rng.uniform(0.5, 0.9)).clip(0) * electrons)
-    return (255 * (counts / electrons).clip(0, 1)).astype(np.uint8)
+    return count(ndimage.gaussian_filter(grey, rng.uniform(0.5, 0.9)), electrons=electrons, rng=rng)
 
 
 def _voronoi(shape: Sequence[int], *, cell_px: float, rng: np.random.Generator) -> Int[np.ndarray, "h w"]:
