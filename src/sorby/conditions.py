@@ -79,6 +79,11 @@ class Condition(BaseModel):
             return f"{self.name}, a number{unit and ' in'}{unit}"
         return f"{self.name} from {self.low:g} to {self.high:g}{unit}"
 
+    def tell(self, value: Value) -> str:
+        """A value with its unit, however it was written: `temperature 900 °C`."""
+        number = None if self.kind == "class" else _number(value)
+        return f"{self.name} {value if number is None else f'{number:g}'} {self.unit or ''}".rstrip()
+
     def _checked(self, value: Value) -> float:
         number = _number(value)
         if number is None or (self.kind == "log" and number <= 0):
@@ -128,6 +133,10 @@ class ConditionSpace(BaseModel):
             )
         parts = [condition.encode(values[condition.name]) for condition in self.conditions]
         return np.concatenate([np.zeros(0, dtype=np.float32), *parts])
+
+    def tell(self, values: Mapping[str, Value]) -> str:
+        """Values with their units, for people: `temperature 900 °C, strain_rate 0.1 1/s`."""
+        return ", ".join(condition.tell(values[condition.name]) for condition in self.conditions)
 
     def decode(self, vector: Float32[np.ndarray, " d"]) -> dict[str, Value]:
         """The values of an encoded vector."""

@@ -14,6 +14,7 @@ from sorby.errors import ConfigError, DataError, WeightsError
 from sorby.evaluation.metallography import correlation_of
 from sorby.evaluation.run import evaluate
 from sorby.metrics.record import Report
+from tests.evaluation.made import block_means
 
 FAST = ["efficientnet-lite0"]
 
@@ -47,7 +48,7 @@ def dataset(path, splits, *, channels=1):
 
 
 def conditional(path, *, coarse, split):
-    """96 micrographs of two temperatures, each with blocks of its own size in px."""
+    """64 micrographs of two temperatures, each with blocks of its own size in px."""
     rng, sizes = np.random.default_rng(4), {"900": coarse[0], "1000": coarse[1]}
     patches = [
         Patch(
@@ -57,7 +58,7 @@ def conditional(path, *, coarse, split):
             pixel_size_um=0.1,
             conditions={"temperature": ("900", "1000")[n % 2]},
         )
-        for n in range(96)
+        for n in range(64)
     ]
     space = ConditionSpace.from_rows([patch.conditions for patch in patches], ["temperature:°C"])
     items = ((patch, grains(rng, coarse=sizes[patch.conditions["temperature"]])) for patch in patches)
@@ -81,6 +82,12 @@ def cache_folder(tmp_path_factory):
 def cache(monkeypatch, cache_folder):
     """One cache for all tests: the real images go through the network once."""
     monkeypatch.setenv("SORBY_CACHE", str(cache_folder))
+
+
+@pytest.fixture
+def quick(monkeypatch, cache):
+    """Features that cost nothing, where they do not matter."""
+    monkeypatch.setattr("sorby.evaluation.scores.load_network", lambda *_, **__: block_means())
 
 
 @pytest.fixture
@@ -250,7 +257,7 @@ def test_mirrored_copies_of_training_images_are_found_in_the_pixels(real, tmp_pa
     assert all(pair.shift_px == (0, 0) and pair.similarity > 0.95 for pair in report.copies.pairs)
 
 
-def test_images_under_the_wrong_conditions_are_found_out_condition_by_condition(tmp_path, cache):
+def test_images_under_the_wrong_conditions_are_found_out_condition_by_condition(tmp_path, quick):
     """With the temperatures exchanged, all images together are as they should be."""
     real = conditional(tmp_path / "real.zip", coarse=(2, 4), split=True)
     right = conditional(tmp_path / "right.zip", coarse=(2, 4), split=False)
@@ -262,6 +269,26 @@ def test_images_under_the_wrong_conditions_are_found_out_condition_by_condition(
     assert of_good.deviation < 0.05 < 0.4 < of_bad.deviation
     assert "Condition by condition" in (tmp_path / "out" / "report.html").read_text()
     assert Report.model_validate_json((tmp_path / "out" / "scores.json").read_text()) == bad
+
+
+def test_asked_for_each_condition_the_report_shows_and_reads_them(tmp_path, quick):
+    """With the temperatures exchanged, hardly a picture is read as what it was asked for."""
+    real = conditional(tmp_path / "real.zip", coarse=(2, 6), split=True)
+    wrong = conditional(tmp_path / "wrong.zip", coarse=(6, 2), split=False)
+    app = typer.Typer()
+    app.command()(command)
+    out = tmp_path / "out"
+    arguments = [str(wrong), str(real), "--out", str(out), "--network", FAST[0], "--device", "cpu", "--num", "48"]
+    result = CliRunner().invoke(app, [*arguments, "--by-condition", "--markdown"])
+    assert result.exit_code == 0, result.output
+    assert "does not follow its conditions" in result.stdout
+    report = Report.model_validate_json((out / "scores.json").read_text())
+    (fidelity,) = report.fidelity
+    assert fidelity.right.value < 0.2 < 0.8 < fidelity.right_real.value
+    assert (fidelity.num_real, fidelity.num_generated) == (48, 48)
+    page = (out / "report.html").read_text()
+    assert "Pictures at each condition" in page
+    assert "the right of 2 conditions" in (out / "report.md").read_text()
 
 
 def test_without_conditions_nothing_is_said_of_them(alike, real, tmp_path):

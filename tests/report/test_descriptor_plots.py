@@ -4,12 +4,13 @@ from matplotlib.figure import Figure
 
 from sorby.metrics.record import ByCondition, ConditionMean
 from sorby.report import descriptor_plots
-from tests.report.test_html import report
+from tests.report.test_html import following, report
 
 
-def mean(condition, real, generated, *, real_interval=None, generated_interval=None):
+def mean(condition, real, generated, *, real_interval=None, generated_interval=None, seen=True):
     return ConditionMean(
         condition=condition,
+        seen=seen,
         real_mean=real,
         real_interval=real_interval,
         generated_mean=generated,
@@ -22,7 +23,7 @@ def mean(condition, real, generated, *, real_interval=None, generated_interval=N
 
 
 def descriptor(*means):
-    return ByCondition(name="a", title="area fraction", unit="µm", means=means, deviation=0.1)
+    return ByCondition(name="a", title="area fraction", unit="µm", means=means, following=(following(),))
 
 
 def test_each_condition_is_a_point_of_real_over_generated_mean_with_its_intervals():
@@ -63,3 +64,30 @@ def test_margins_are_drawn_also_of_what_is_infinitely_far_off():
     found = report().descriptors
     far = found[0].model_copy(update={"shift": (1e6, 1e5, 1e7), "spread": (1e-6, 1e-7, 1e-5)})
     assert "image/svg" in descriptor_plots.margins([far, *found[1:]])
+
+
+def test_points_of_conditions_held_out_are_hollow():
+    found = descriptor(mean("900 °C", 1.0, 3.0), mean("1000 °C", 2.0, 2.5, seen=False))
+    axis = Figure().subplots()
+    descriptor_plots._scatter(axis, found, descriptor_plots._looks(["900 °C", "1000 °C"]))
+    faces = [bars.lines[0].get_markerfacecolor() for bars in axis.containers]
+    assert faces[1] == "none" != faces[0]
+
+
+def test_a_ridge_stands_on_its_line_and_peaks_where_the_values_are():
+    rng = np.random.default_rng(0)
+    axis = Figure().subplots()
+    values = [rng.normal(1, 0.1, 200), rng.normal(3, 0.1, 200)]
+    descriptor_plots._ridges(axis, values, values)
+    curves = [line for line in axis.lines if len(line.get_xdata()) > 2]
+    for row, peak in ((0, 1.0), (1, 3.0)):
+        x, y = curves[2 * row].get_data()
+        assert y.max() == pytest.approx(row, abs=1e-3)
+        assert y.min() == pytest.approx(row - 0.85)
+        assert x[y.argmin()] == pytest.approx(peak, abs=0.15)
+
+
+def test_ridges_are_drawn_also_of_conditions_without_values():
+    none, some = np.zeros(0), np.array([1.0, 2.0, 4.0])
+    figure = descriptor_plots.ridges(["a", "b"], ["$x^$ 1", "2"], [[some, none], [none, none]], [[some, none]] * 2)
+    assert "image/svg" in figure

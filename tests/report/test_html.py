@@ -11,16 +11,21 @@ from sorby.metrics.record import (
     CopyAudit,
     CopyPair,
     Descriptor,
+    Fidelity,
+    Following,
     Leak,
     Likeness,
+    Line,
+    Number,
     Pair,
+    Reading,
     Report,
 )
 from sorby.metrics.score import Floor, Score
 from sorby.microstructure.describe import QUANTITIES
 from sorby.microstructure.fraction import Estimate
-from sorby.report.html import Pictures, render
-from sorby.report.reading import by_verdict, evidence, findings, headline, told_apart
+from sorby.report.html import AtCondition, Pictures, render
+from sorby.report.reading import about_conditions, by_verdict, evidence, findings, headline, told_apart
 
 HOSTILE = "<script>alert('steel')</script>&\"<img src=http://evil.example/x.png>.tif"
 
@@ -63,9 +68,10 @@ def descriptor(quantity, *, verdict="agrees", generated=1.1):
     )
 
 
-def at_condition(name, real, generated, *, sd, half=0.05):
+def at_condition(name, real, generated, *, sd, half=0.05, seen=True):
     return ConditionMean(
         condition=name,
+        seen=seen,
         real_mean=real,
         real_interval=(real - half, real + half),
         generated_mean=generated,
@@ -77,10 +83,51 @@ def at_condition(name, real, generated, *, sd, half=0.05):
     )
 
 
-def by_condition(*generated, sd=0.1):
+def line(slope=0.9, r2=0.8):
+    return Line(
+        slope=Number(value=slope, low=0.7, high=1.1), r2=Number(value=r2, low=-50.0, high=0.95), num_conditions=3
+    )
+
+
+def following(*, seen=True, deviation=0.04):
+    return Following(
+        seen=seen,
+        num_conditions=3,
+        deviation=Number(value=deviation, low=0.01, high=0.07),
+        deviation_between_real=0.015,
+        line=line(),
+        line_between_real=line(0.97, 0.99),
+    )
+
+
+def by_condition(*generated, sd=0.1, unseen=()):
     """Real means of 1, 2, ... at as many conditions, with intervals of 0.05; `sd` is among the images of each."""
     means = [at_condition(f"{HOSTILE} {i}", i + 1.0, value, sd=sd) for i, value in enumerate(generated)]
-    return (ByCondition(name="area_fraction", title="area fraction", unit="", means=tuple(means), deviation=0.04),)
+    more = [at_condition(f"{HOSTILE} u{i}", i + 1.0, value, sd=sd, seen=False) for i, value in enumerate(unseen)]
+    over = [following()] + ([following(seen=False, deviation=0.25)] if unseen else [])
+    return (
+        ByCondition(name="area_fraction", title="area fraction", unit="", means=(*means, *more), following=tuple(over)),
+    )
+
+
+def fidelity(right, *, seen=True, by_micrograph=True):
+    return Fidelity(
+        seen=seen,
+        right=Number(value=right, low=right - 0.05, high=right + 0.05),
+        right_real=Number(value=0.8, low=0.75, high=0.85),
+        chance=0.125,
+        readings=(Reading(condition=HOSTILE, unit="°C", line=line(), real=line(0.99, 0.98)),),
+        network="efficientnet-lite0",
+        num_real=200,
+        num_generated=160,
+        num_parents=16,
+        num_conditions=8,
+        by_micrograph=by_micrograph,
+    )
+
+
+def conditions_shown(images, numbers):
+    return [AtCondition(HOSTILE, seen, images[:5], images[5:10], numbers, numbers + 0.1) for seen in (True, False)]
 
 
 LEAKS = (
@@ -105,7 +152,9 @@ def audit(*, rate=0.2, low=0.15, high=0.25, p_value=0.5):
     )
 
 
-def report(*, kid=0.3, precision=0.5, verdicts=("agrees", "open", "differs"), copies=None, leaks=(), conditions=()):
+def report(
+    *, kid=0.3, precision=0.5, verdicts=("agrees", "open", "differs"), copies=None, leaks=(), conditions=(), read=()
+):
     scores = (
         score("KID", kid, low=kid - 0.05, high=kid + 0.05, floor=0.1),
         score("precision", precision, low=precision - 0.1, high=precision + 0.1, floor=0.9, k=3),
@@ -134,6 +183,7 @@ def report(*, kid=0.3, precision=0.5, verdicts=("agrees", "open", "differs"), co
         ),
         descriptors=tuple(descriptor(q, verdict=v) for q, v in zip(QUANTITIES, verdicts, strict=False)),
         by_condition=conditions,
+        fidelity=read,
         likeness=Likeness(
             network="efficientnet-lite0",
             against="held-out",
@@ -160,6 +210,19 @@ def page():
     pictures = Pictures(images, images[:8], pairs, pairs, numbers, numbers + 0.1, s2, s2)
     found = report(copies=audit(), leaks=LEAKS, conditions=by_condition(1.0, 2.0, 3.0))
     return render(found, pictures, log=[{"kimg": 1.0, "fid": 9.0}, {"kimg": 2.0, "fid": 8.0}])
+
+
+@pytest.fixture(scope="module")
+def page_of_conditions():
+    images = np.random.default_rng(0).integers(0, 256, (12, 1, 16, 16), dtype=np.uint8)
+    numbers = np.random.default_rng(1).random((12, len(QUANTITIES)))
+    pairs = [(images[0], images[1])]
+    pictures = Pictures(images, images, pairs, pairs, numbers, numbers, [], [], conditions_shown(images, numbers))
+    found = report(
+        conditions=by_condition(1.0, 2.0, 3.0, unseen=(1.0, 2.0)),
+        read=(fidelity(0.78), fidelity(0.2, seen=False)),
+    )
+    return render(found, pictures, log=[])
 
 
 class Elements(HTMLParser):
@@ -199,7 +262,9 @@ def test_each_score_stands_beside_interval_floor_and_filter(page, part):
     assert part in page
 
 
-def test_every_element_is_closed(page):
+@pytest.mark.parametrize("of", ["page", "page_of_conditions"])
+def test_every_element_is_closed(of, request):
+    page = request.getfixturevalue(of)
     for tag in ("section", "table", "tr", "td", "figure", "ul", "li", "dl", "div", "p"):
         assert len(re.findall(rf"<{tag}[ >]", page)) == page.count(f"</{tag}>"), tag
 
@@ -341,3 +406,56 @@ def test_the_figure_of_the_conditions_is_there_only_where_there_are_conditions(p
 
 def test_a_side_of_unknown_pixel_size_has_no_scale_bar_and_says_so(page):
     assert page.count("no scale bar") == 1  # the real side
+
+
+def test_the_page_of_conditions_has_names_as_text_and_each_number_with_interval_ceiling_and_chance(page_of_conditions):
+    parser = Elements()
+    parser.feed(page_of_conditions)
+    assert "script" not in {tag for tag, _ in parser.found}
+    assert sum(attrs.get("alt") == "Generated images" for _, attrs in parser.found) == 2
+    for part in (
+        "78\u00a0% (73 to 83)",
+        "80\u00a0% (75 to 85)",
+        "12\u00a0%",
+        "160, 200 of 16 micrographs",
+        "0.8 (&lt; −10 to 0.95)",
+        "8 conditions held out of training",
+        "25.0\u00a0% (1.0 to 7.0)",
+        "held out of training</small>",
+    ):
+        assert part in page_of_conditions, part
+
+
+def test_without_asking_the_page_names_the_way_to_ask(page, page_of_conditions):
+    assert "sorby evaluate --by-condition" in page
+    assert "Pictures at each condition" not in page
+    assert "sorby evaluate --by-condition" not in page_of_conditions
+
+
+def test_a_ceiling_that_is_too_high_says_so():
+    images = np.random.default_rng(0).integers(0, 256, (12, 1, 16, 16), dtype=np.uint8)
+    numbers = np.random.default_rng(1).random((12, len(QUANTITIES)))
+    pictures = Pictures(images, images, [], [], numbers, numbers, [], [], conditions_shown(images, numbers))
+    found = report(conditions=by_condition(1.0), read=(fidelity(0.8, by_micrograph=False),))
+    assert "the ceiling is too high" in render(found, pictures, log=[])
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "mood"), [(0.13, True, "bad"), (0.3, True, "bad"), (0.6, None, "open"), (0.78, False, "good")]
+)
+def test_pictures_that_do_not_show_their_condition_are_bad_news(right, wrong, mood):
+    """Half way from chance, 12.5 %, to real pictures, 80 %, is 46 %; an interval that reaches 75 % is as good."""
+    found = report(verdicts=["agrees"] * 11, conditions=by_condition(1.0, 2.0, 3.0), read=(fidelity(right),))
+    assert found.fidelity[0].wrong is wrong
+    assert about_conditions(found)[0].mood == mood
+    assert headline(found).mood == {"bad": "bad", "open": "good", "good": "good"}[mood]
+
+
+def test_conditions_held_out_are_told_of_apart_from_those_seen():
+    found = report(conditions=by_condition(1.0, 2.0, 3.0, unseen=(1.5, 2.0)))
+    seen, held_out = about_conditions(found)
+    assert seen.text.startswith("Condition by condition: ")
+    assert "at 0 of 3 points" in seen.text
+    assert held_out.text.startswith("At conditions held out of training: ")
+    assert "at 1 of 2 points" in held_out.text
+    assert "25.0" in held_out.text

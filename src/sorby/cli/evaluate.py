@@ -26,13 +26,21 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(help="Draws the images and the halves for the intervals.", min=0)] = 0,
     truncation: Annotated[float, typer.Option(help="0 to 1, for a generator.", min=0, max=1)] = 1.0,
+    by_condition: Annotated[
+        bool,
+        typer.Option(
+            "--by-condition",
+            help="Look at each condition, those held out of training too: pictures, means, distributions, and whether "
+            "pictures show the condition asked for.",
+        ),
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
     markdown: Annotated[bool, typer.Option("--markdown", help="Also write the numbers as report.md.")] = False,
 ) -> None:
     """Say whether generated images can be believed: microstructure, then FID, KID, precision, recall and more."""
     from sorby.cli.train import chosen_device
     from sorby.evaluation.run import evaluate as run
-    from sorby.report.reading import headline
+    from sorby.report.reading import about_conditions, headline
 
     if out is None:
         out = own_folder(generated)
@@ -44,6 +52,7 @@ def evaluate(
         seed=seed,
         networks=network or (),
         truncation=truncation,
+        at_each_condition=by_condition,
         device=chosen_device(device),
         command=shlex.join(["sorby", *sys.argv[1:]]),
         say=lambda text: typer.echo(f"{text} ...", err=True),
@@ -54,6 +63,8 @@ def evaluate(
 
         write_text(out / "report.md", as_markdown(report))
     typer.echo(headline(report).text)
+    for sentence in about_conditions(report):
+        typer.echo(sentence.text)
     for score in report.scores:
         if score.against == report.against[0]:
             typer.echo(score)

@@ -1,11 +1,19 @@
 """`sorby generate`: draw pictures from a generator."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from sorby.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sorby.generator import Generator
+
+Wish = dict[str, str]
+MOST_COLUMNS = 12
+"""Pictures of each condition on the sheet."""
 
 
 def generate(
@@ -15,12 +23,21 @@ def generate(
             help="Generator folder, a run (its best generator is used), or one of Sorby's own: uhcs-64, uhcs-128."
         ),
     ],
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Further conditions, after --condition.")
+    ] = None,
+    *,
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
-    num: Annotated[int, typer.Option(help="How many pictures.", min=1)] = 16,
+    num: Annotated[int, typer.Option(help="How many pictures, of each condition.", min=1)] = 16,
     seed: Annotated[int, typer.Option(help="Seed of the first picture; the next ones count up.", min=0)] = 0,
     truncation: Annotated[float, typer.Option(help="0 to 1; lower: fewer kinds, fewer failures.")] = 1.0,
     condition: Annotated[
-        list[str] | None, typer.Option(help="Condition asked for, such as temperature=1100; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Condition asked for, such as temperature=1100 strain_rate=0.01; several values, as in "
+            "temperature=900,1000,1100, give a folder each and a sheet of all.",
+        ),
     ] = None,
     image_format: Annotated[str, typer.Option("--format", help="tiff or png.")] = "tiff",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
@@ -29,28 +46,34 @@ def generate(
     from rich.progress import track
 
     from sorby.cli.train import chosen_device
-    from sorby.draw import draw
     from sorby.generator import Generator
 
-    suffix: Literal[".tif", ".png"]
+    if more and not condition:
+        raise ConfigError(f"What is {more[0]!r}? Expected a generator and options; conditions come after --condition.")
     if image_format not in ("tiff", "tif", "png"):
         raise ConfigError(f"Format {image_format!r} is not known: choose tiff or png.")
-    suffix = ".png" if image_format == "png" else ".tif"
+    asked = pairs([*(condition or []), *(more or [])])
     model = Generator.load(generator, device=chosen_device(device))
-    asked = wishes(condition) if condition else None
-    if asked:
-        model.card.space.encode(asked)  # refuses what cannot be drawn at all, before any warning
-        for warning in model.card.space.out_of_range(asked):
-            typer.echo(f"warning: {warning}", err=True)
+    wishes = wishes_of(asked, model)
+    for wish in wishes:
+        model.card.space.encode(wish)  # refuses what cannot be drawn at all, before any warning
+    warnings = dict.fromkeys(text for wish in wishes for text in model.card.space.out_of_range(wish))
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
     seeds = range(seed, seed + num)
-    pictures = draw(model, seeds, out, truncation=truncation, condition=asked, suffix=suffix)
-    for _ in track(pictures, total=num, description="generate"):
+    suffix: Literal[".tif", ".png"] = ".png" if image_format == "png" else ".tif"
+    total = num * max(len(wishes), 1)
+    for _ in track(_drawn(model, seeds, out, wishes, truncation, suffix), total=total, description="generate"):
         pass
     scale = "no pixel size" if model.card.pixel_size_um is None else f"{model.card.pixel_size_um:g} µm a pixel"
-    typer.echo(f"{num} pictures of {model.card.size} px ({scale}) in {out}")
+    at = f", at {model.card.space.tell(wishes[0])}" if len(wishes) == 1 else ""
+    each = f" at each of {len(wishes)} conditions" if len(wishes) > 1 else ""
+    typer.echo(f"{num} pictures{each} of {model.card.size} px ({scale}) in {out}{at}")
+    if len(wishes) > 1:
+        typer.echo(f"sheet: {_sheet(model, seeds[:MOST_COLUMNS], out, wishes, truncation)}")
 
 
-def wishes(texts: list[str]) -> dict[str, str]:
+def pairs(texts: Sequence[str]) -> dict[str, str]:
     """Conditions by name; each may be asked for once."""
     asked: dict[str, str] = {}
     for name, value in map(pair, texts):
@@ -70,3 +93,57 @@ def pair(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise ConfigError(f"--condition {text!r}: expected NAME=VALUE, such as temperature=1100.")
     return name, value
+
+
+def wishes_of(asked: Mapping[str, str], model: "Generator") -> list[Wish]:
+    """All combinations of the values; a class may itself have a comma in its name. Empty for nothing asked for."""
+    from itertools import product
+
+    classes = {condition.name: condition.classes for condition in model.card.space.conditions}
+    values = [[text] if text in classes.get(name, ()) else text.split(",") for name, text in asked.items()]
+    return [dict(zip(asked, each, strict=True)) for each in product(*map(dict.fromkeys, values))] if asked else []
+
+
+def folder_of(wish: Wish) -> str:
+    """Name of the folder of a condition; characters that a file system might refuse become a dash.
+
+    >>> folder_of({"temperature": "900", "rate": "a/b"})
+    'temperature=900,rate=a-b'
+    """
+    text = ",".join(f"{name}={value}" for name, value in wish.items())
+    return "".join("-" if letter in '/\\:*?"<>|' else letter for letter in text)
+
+
+def _drawn(
+    model: "Generator",
+    seeds: range,
+    out: Path,
+    wishes: Sequence[Wish],
+    truncation: float,
+    suffix: Literal[".tif", ".png"],
+) -> Iterator[Path]:
+    """Pictures of one condition lie in `out`, those of several in a folder each."""
+    from sorby.draw import draw
+
+    if len(wishes) < 2:
+        yield from draw(
+            model, seeds, out, truncation=truncation, condition=wishes[0] if wishes else None, suffix=suffix
+        )
+        return
+    for wish in wishes:
+        yield from draw(model, seeds, out / folder_of(wish), truncation=truncation, condition=wish, suffix=suffix)
+
+
+def _sheet(model: "Generator", seeds: range, out: Path, wishes: Sequence[Wish], truncation: float) -> Path:
+    """A row a condition and a column a seed (Jain et al. 2024, figure 2)."""
+    from sorby.micrograph import write_micrograph
+    from sorby.report.sheet import sheet_of_rows
+
+    tell = model.card.space.tell
+    rows = [(tell(wish), model.images(seeds, truncation=truncation, condition=wish)) for wish in wishes]
+    sheet = sheet_of_rows(rows, pixel_size_um=model.card.pixel_size_um)
+    about = {"synthetic": "true", "generator": model.hash, "seeds": f"{seeds[0]} to {seeds[-1]}"}
+    path = out / "conditions.png"
+    pixels = sheet[..., 0] if sheet.shape[2] == 1 else sheet
+    write_micrograph(path, pixels, pixel_size_um=model.card.pixel_size_um, description=about)
+    return path

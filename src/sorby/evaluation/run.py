@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from sorby.atomic import write_text
-from sorby.evaluation.conditions import by_condition
+from sorby.evaluation.at_conditions import at_conditions, conditioning, of_scored, shown
 from sorby.evaluation.metallography import correlation_of, descriptors_of, tables_of
 from sorby.evaluation.originality import copies_of, leaks_of
 from sorby.evaluation.scores import checks_of, likeness_of, networks_for, pair_pictures, scores_of
@@ -38,6 +38,7 @@ def evaluate(
     seed: int = 0,
     networks: Sequence[str] = (),
     truncation: float = 1.0,
+    at_each_condition: bool = False,
     device: torch.device | str = "cpu",
     command: str = "",
     say: Say = lambda _: None,
@@ -46,6 +47,8 @@ def evaluate(
 
     Takes at most `num` images of each side, drawn with `seed`. `networks` are names, or NAME=PATH for weights in a
     file of one's own; without, all whose weights are on this machine are used.
+    `at_each_condition` measures as many further images of each condition, those held out of training included, and
+    asks whether the pictures show the condition that they were asked for.
     Writes `out/scores.json` and `out/report.html`; `say` is told what is being done.
     Raises `DataError`, `ConfigError` or `WeightsError`.
     """
@@ -57,12 +60,22 @@ def evaluate(
     first, last = comparisons[0], comparisons[-1]
     fakes = generated_set(generated, real, num=num, seed=seed, truncation=truncation, device=device)
     check_alike(fakes, first, notes)
+    conditions = (
+        at_conditions(generated, real, num=num, seed=seed, truncation=truncation, device=device, notes=notes)
+        if at_each_condition
+        else None
+    )
     sides = dict.fromkeys([fakes, *(images for c in comparisons for images in (c.real, *c.floor))])
     samples = {images: images.first(SAMPLE) for images in sides}
     features = {network.name: {images: _side(images, network, say) for images in sides} for network in nets}
     say("microstructure")
     scale = fakes.pixel_size_um if first.pixel_size_um else None
     tables = tables_of(fakes, first, pixel_size_um=scale)
+    found = (
+        conditioning(conditions, nets[0], seed=seed, notes=notes, say=say)
+        if conditions
+        else of_scored(tables, fakes, first, real, pixel_size_um=scale, seed=seed, notes=notes)
+    )
     say("copies and leaks")
     copies, copy_pictures = copies_of(samples, fakes, first, training_set(real, first, seed=seed))
     likeness = likeness_of(nets[0].name, features[nets[0].name], fakes, last)
@@ -80,7 +93,8 @@ def evaluate(
         scores=tuple(scores_of(nets, features, fakes, comparisons, seed=seed)),
         checks=tuple(check for c in comparisons for check in checks_of(samples, fakes, c)),
         descriptors=tuple(descriptors_of(tables, fakes, first, pixel_size_um=scale)),
-        by_condition=tuple(by_condition(tables, fakes, first, pixel_size_um=scale, notes=notes)),
+        by_condition=found.by_condition,
+        fidelity=found.fidelity,
         likeness=likeness,
         copies=copies,
         leaks=tuple(leaks_of(samples, fakes, first, seed=seed)),
@@ -90,7 +104,7 @@ def evaluate(
         versions=_versions()
         | ({"pictures drawn in": name_of(fastest_dtype(device))} if is_generator(generated) else {}),
     )
-    shown = Pictures(
+    pictures = Pictures(
         generated=samples[fakes],
         real=samples[first.real],
         pairs=pair_pictures(likeness, fakes, last.real),
@@ -99,8 +113,9 @@ def evaluate(
         real_descriptors=tables.real,
         generated_s2=correlation_of(samples[fakes], fakes.parents[:SAMPLE]),
         real_s2=correlation_of(samples[first.real], first.real.parents[:SAMPLE]),
+        conditions=shown(conditions, found) if conditions else (),
     )
-    page = render(report, shown, log=_log(generated))
+    page = render(report, pictures, log=_log(generated))
     write_text(out / "scores.json", report.model_dump_json(indent=2) + "\n")
     write_text(out / "report.html", page)
     return report

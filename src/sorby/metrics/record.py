@@ -62,6 +62,8 @@ class ConditionMean(BaseModel):
 
     condition: str
     """Such as "temperature 900 °C, strain_rate 0.1 1/s"."""
+    seen: bool
+    """Whether the real images that are trained on have it."""
     real_mean: float
     """Over micrographs, the images of each making one value; of lengths the geometric mean."""
     real_interval: tuple[float, float] | None
@@ -76,6 +78,50 @@ class ConditionMean(BaseModel):
     """Real micrographs."""
 
 
+class Number(BaseModel):
+    """An estimate and its 95 % interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float
+    low: float | None = None
+    """None where there is too little for an interval."""
+    high: float | None = None
+
+
+class Line(BaseModel):
+    """How one quantity follows another: y over x, points on x = y where it follows exactly."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    slope: Number
+    """Of the straight line with the least squares: 1 follows, 0 takes no notice, below 0 goes the wrong way."""
+    r2: Number
+    """1 - sum (y - x)^2 / sum (x - mean x)^2: 1 follows exactly, 0 is as far off as always the same value, or worse
+    below 0."""
+    num_conditions: int
+
+
+class Following(BaseModel):
+    """How the means of a descriptor follow the real ones over some conditions, and how far real follow real."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seen: bool
+    """Whether these are the conditions trained on, or those held out."""
+    num_conditions: int
+    deviation: Number | None
+    """Mean over the conditions of the absolute deviation of the generated mean, as a share of the real one (paper B,
+    figure 3d), its interval over the conditions; None where every real mean is 0."""
+    deviation_between_real: float | None
+    """The same of half of the real micrographs of each condition from the other half; of its images where there is one
+    micrograph."""
+    line: Line | None
+    """Generated means over real ones; None for fewer than three conditions, or real means all alike."""
+    line_between_real: Line | None
+    """The means of half of the real micrographs over those of the other half."""
+
+
 class ByCondition(BaseModel):
     """A descriptor at each processing condition (paper B, figure 3)."""
 
@@ -86,9 +132,68 @@ class ByCondition(BaseModel):
     unit: str
     means: tuple[ConditionMean, ...]
     """In the order of the conditions, without those of too few images."""
-    deviation: float | None
-    """Mean over the conditions of the absolute deviation of the generated mean, as a share of the real one (paper B,
-    figure 3d); None where every real mean is 0."""
+    following: tuple[Following, ...]
+    """Over the conditions seen in training, and over those held out, as far as there are any."""
+
+    def over(self, *, seen: bool) -> Following | None:
+        """What was found over the conditions seen, or over those held out."""
+        return next((found for found in self.following if found.seen == seen), None)
+
+    @property
+    def deviation(self) -> float | None:
+        """Mean absolute deviation over the conditions seen; over those held out where none was."""
+        return self.following[0].deviation.value if self.following[0].deviation else None
+
+
+class Reading(BaseModel):
+    """One continuous condition as it is read from pictures, over the condition that was asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    condition: str
+    unit: str
+    line: Line
+    """Of generated pictures, on the scale of the condition (log10 for a log condition)."""
+    real: Line
+    """Of real pictures that the reader had not learned from, over their condition: the ceiling."""
+
+
+class Fidelity(BaseModel):
+    """Whether generated pictures show the condition that was asked for, as a reader trained on real ones sees it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seen: bool
+    """Whether these are pictures at conditions trained on, or at those held out."""
+    right: Number
+    """Share of generated pictures read as nearest to the condition asked for, of all conditions there are."""
+    right_real: Number
+    """The same share of real pictures that the reader had not learned from: the ceiling."""
+    chance: float
+    """What guessing gives."""
+    readings: tuple[Reading, ...]
+    """One for each continuous condition that takes three values or more."""
+    network: str
+    """The reader is a ridge regression on features of this network and on the descriptors."""
+    num_real: int
+    num_generated: int
+    num_parents: int
+    num_conditions: int
+    by_micrograph: bool
+    """Whether real pictures were read by readers that saw no other of their micrograph; by ones that did where a
+    condition has a single micrograph, which makes the ceiling too high."""
+
+    @property
+    def wrong(self) -> bool | None:
+        """Whether fewer pictures are right than half way from chance to real ones; False where as many as of real ones.
+
+        None between the two.
+        """
+        high = self.right.value if self.right.high is None else self.right.high
+        if high < (self.chance + self.right_real.value) / 2:
+            return True
+        least = self.right_real.value if self.right_real.low is None else self.right_real.low
+        return False if high >= least else None
 
 
 class Pair(BaseModel):
@@ -189,6 +294,8 @@ class Report(BaseModel):
     descriptors: tuple[Descriptor, ...]
     by_condition: tuple[ByCondition, ...]
     """Empty where one of the sides has no conditions."""
+    fidelity: tuple[Fidelity, ...] = ()
+    """Empty unless asked for, with as many images at each condition."""
     likeness: Likeness
     copies: CopyAudit | None
     """None for pictures that are not square."""

@@ -104,15 +104,19 @@ class ImageSet:
 
 
 def open_real(path: Path, *, num: int, seed: int, device: torch.device | str = "cpu") -> dict[Split | None, ImageSet]:
-    """At most `num` pictures of each side of a dataset's split; without a held-out side, all under None."""
+    """At most `num` pictures of each side of a dataset's split; without a held-out side, all under None.
+
+    Micrographs of held-out conditions are on neither side.
+    """
     if not is_dataset(path):
         return {None: open_set(path, num=num, seed=seed, device=device)}
     data = Dataset.open(path)
-    splits = {patch.split for patch in data.patches}
-    if len(splits) == 1:
-        return {None: _of_dataset(data, f"all of {path.name}").at_most(num, seed=seed)}
     names: dict[Split, str] = {"train": "training micrographs", "held-out": "held-out micrographs"}
-    return {split: _of_dataset(data.split(split), name).at_most(num, seed=seed) for split, name in names.items()}
+    sides = {split: data.split(split) for split in names if any(patch.split == split for patch in data.patches)}
+    if len(sides) < len(names):
+        only = next(iter(sides.values()), data)
+        return {None: of_dataset(only, f"all of {path.name}").at_most(num, seed=seed)}
+    return {split: of_dataset(side, names[split]).at_most(num, seed=seed) for split, side in sides.items()}
 
 
 def open_set(
@@ -131,7 +135,7 @@ def open_set(
     if is_generator(path):
         return _of_generator(path, num, seed, conditions, truncation, device)
     if is_dataset(path):
-        return _of_dataset(Dataset.open(path), path.name).at_most(num, seed=seed)
+        return of_dataset(Dataset.open(path), path.name).at_most(num, seed=seed)
     return _of_files(path).at_most(num, seed=seed)
 
 
@@ -149,7 +153,8 @@ def conditions_of(path: Path) -> list[Mapping[str, str]]:
     return [patch.conditions for patch in chosen] if data.space.dim else []
 
 
-def _of_dataset(data: Dataset, name: str) -> ImageSet:
+def of_dataset(data: Dataset, name: str) -> ImageSet:
+    """All patches of a dataset, or of a view of one, in their order."""
     names = tuple(patch.file for patch in data.patches)
     return ImageSet(
         name,
@@ -178,15 +183,27 @@ def _of_generator(
     asked: list[Values | None] = (
         [conditions[i] for i in rng.integers(len(conditions), size=num)] if fits else [None] * num
     )
+    return of_generator(generator, seeds, asked, name=path.name, truncation=truncation)
+
+
+def of_generator(
+    generator: Generator,
+    seeds: Sequence[int],
+    asked: Sequence[Values | None],
+    *,
+    name: str,
+    truncation: float = 1.0,
+) -> ImageSet:
+    """A picture a seed at the condition asked for, or where that is None at one of the data, drawn by the seed."""
     digest = hashlib.sha256(f"{generator.hash}|{generator.dtype}|{seeds}|{truncation}|{asked}".encode()).hexdigest()
     load = partial(_draw, generator, seeds, asked, truncation)
     names = tuple(f"seed {seed}" for seed in seeds)
     card = generator.card
     drawn = (generator.condition_of(s) if values is None else values for s, values in zip(seeds, asked, strict=True))
     return ImageSet(
-        path.name,
+        name,
         names,
-        np.arange(num),
+        np.arange(len(seeds)),
         load,
         digest,
         card.pixel_size_um,

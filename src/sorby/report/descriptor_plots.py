@@ -102,8 +102,13 @@ def by_condition(found: Sequence[ByCondition]) -> str:
             axis.set_axis_off()
         if 1 < len(names) <= MOST_CONDITIONS:
             # A name is the user's: a dollar in it is no formula.
-            handles = [Line2D([], [], linestyle="", label=name.replace("$", r"\$"), **looks[name]) for name in names]
-            longest = max(map(len, names))
+            unseen = {mean.condition for d in found for mean in d.means if not mean.seen}
+            labels = [name.replace("$", r"\$") + (" (held out)" if name in unseen else "") for name in names]
+            handles = [
+                Line2D([], [], linestyle="", label=label, **_hollow(looks[name], name in unseen))
+                for name, label in zip(names, labels, strict=True)
+            ]
+            longest = max(map(len, labels))
             figure.legend(handles=handles, loc="outside lower left", fontsize=8, ncols=max(1, 170 // (longest + 6)))
         return svg(figure)
 
@@ -119,6 +124,11 @@ def _looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     }
 
 
+def _hollow(look: Mapping[str, Any], unseen: bool) -> dict[str, Any]:
+    """Points of conditions held out of training are not filled."""
+    return {**look, "markerfacecolor": "none"} if unseen else dict(look)
+
+
 def _scatter(axis: Axes, descriptor: ByCondition, looks: Mapping[str, Mapping[str, Any]]) -> None:
     for mean in descriptor.means:
         axis.errorbar(
@@ -127,7 +137,7 @@ def _scatter(axis: Axes, descriptor: ByCondition, looks: Mapping[str, Mapping[st
             xerr=_reach(mean.real_mean, mean.real_interval),
             yerr=_reach(mean.generated_mean, mean.generated_interval),
             elinewidth=0.8,
-            **looks[mean.condition],
+            **_hollow(looks[mean.condition], not mean.seen),
         )
     low, high = _square(descriptor.means)
     axis.plot((low, high), (low, high), color=QUIET, linewidth=0.8, zorder=0)
@@ -155,12 +165,68 @@ def _square(means: Sequence[ConditionMean]) -> tuple[float, float]:
 
 
 def _deviations(axis: Axes, found: Sequence[ByCondition]) -> None:
-    known = [(d.title, 100 * d.deviation) for d in found if d.deviation is not None]
-    axis.barh(range(len(known)), [percent for _, percent in known], color=QUIET, alpha=0.4)
-    for row, (title, percent) in enumerate(known):
-        axis.annotate(f"{title} {percent:.3g}", (0, row), (3, 0), textcoords="offset points", va="center", fontsize=7)
+    rows = []
+    for d in found:
+        of = {f.seen: 100 * f.deviation.value for f in d.following if f.deviation is not None}
+        if of:
+            rows.append((d.title, of))
+    axis.barh(range(len(rows)), [of.get(True, 0.0) for _, of in rows], color=QUIET, alpha=0.4)
+    held_out = [(of[False], row) for row, (_, of) in enumerate(rows) if False in of]
+    axis.plot(
+        [x for x, _ in held_out], [y for _, y in held_out], "o", markersize=4, markerfacecolor="none", color=GENERATED
+    )
+    for row, (title, of) in enumerate(rows):
+        numbers = ", ".join(f"{percent:.3g}" for _, percent in sorted(of.items(), reverse=True))
+        axis.annotate(f"{title} {numbers}", (0, row), (3, 0), textcoords="offset points", va="center", fontsize=7)
     axis.invert_yaxis()
-    axis.set(title="mean absolute deviation, %", yticks=[], box_aspect=1)
+    title = "deviation, %; o: held out" if held_out else "mean absolute deviation, %"
+    axis.set(title=title, yticks=[], box_aspect=1)
+
+
+def ridges(
+    titles: Sequence[str],
+    conditions: Sequence[str],
+    real: Sequence[Sequence[Values]],
+    generated: Sequence[Sequence[Values]],
+) -> str:
+    """The distribution over images of each descriptor, a ridge a condition (paper B, figures 4 and S-3).
+
+    `real` and `generated` hold, for each condition, the values of each of the descriptors of `titles`.
+    """
+    rows = -(-len(titles) // COLUMNS)
+    height = max(1.6, 0.34 * len(conditions) + 0.6)
+    with rc_context(STYLE | {"axes.titlesize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7}):
+        figure = Figure(figsize=(2.6 * COLUMNS, height * rows + 0.3), layout="constrained")
+        axes = figure.subplots(rows, COLUMNS, squeeze=False, sharey=True)
+        for place, (axis, title) in enumerate(zip(axes.ravel(), titles, strict=False)):
+            axis.set_title(title)
+            axis.ticklabel_format(axis="x", scilimits=(-3, 4))
+            sides = [[of_condition[place] for of_condition in side] for side in (real, generated)]
+            _ridges(axis, *sides)
+            axis.locator_params(axis="x", nbins=4)
+        for axis in axes.ravel()[len(titles) :]:
+            axis.set_axis_off()
+        axes[0, 0].set_yticks(range(len(conditions)), [name.replace("$", r"\$") for name in conditions])
+        axes[0, 0].invert_yaxis()
+        handles = [Line2D([], [], color=colour) for colour in (REAL, GENERATED)]
+        figure.legend(handles, ("real", "generated"), loc="outside upper right", ncols=2)
+        return svg(figure)
+
+
+def _ridges(axis: Axes, real: Sequence[Values], generated: Sequence[Values]) -> None:
+    everything = np.concatenate([*real, *generated])
+    if not len(everything):
+        return
+    low, high = np.quantile(everything, [0.002, 0.98])
+    grid = np.linspace(low, high, 120)
+    for row, sides in enumerate(zip(real, generated, strict=True)):
+        curves = [density(values, grid) for values in sides]
+        top = max(float(curve.max()) for curve in curves) or 1.0
+        for curve, values, colour in zip(curves, sides, (REAL, GENERATED), strict=True):
+            axis.plot(grid, row - 0.85 * curve / top, color=colour, linewidth=1.1)
+            axis.fill_between(grid, row - 0.85 * curve / top, row, color=colour, alpha=0.12, linewidth=0)
+            if len(values):
+                axis.plot((values.mean(),) * 2, (row, row - 0.2), color=colour, linewidth=1.1)
 
 
 def quantiles(descriptors: Sequence[Descriptor], real: Sequence[Values], generated: Sequence[Values]) -> str:

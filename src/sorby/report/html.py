@@ -26,11 +26,16 @@ from sorby.report.reading import (
     headline,
     not_compared,
     number,
+    percent,
+    share_of,
+    with_interval,
 )
 
 Values = Float[np.ndarray, " _"]
 
 GRID_IMAGES = 24
+LONGEST_NAME = 24
+"""Letters of a condition that leave room for a figure; longer ones are numbered in it."""
 GRID_PX = 1600  # width of a page's two grids together, about
 
 EXPLANATIONS = {
@@ -41,6 +46,20 @@ EXPLANATIONS = {
     "density": "how deep among the real ones, about 1 is good",
     "coverage": "real images with a generated one nearby",
 }
+
+
+@dataclass(frozen=True)
+class AtCondition:
+    """What the report shows of one condition: pictures of both sides, and all their descriptors."""
+
+    name: str
+    seen: bool
+    real: UInt8[np.ndarray, "_ c h w"]
+    generated: UInt8[np.ndarray, "_ d h w"]
+    """Of a generator the same seeds at each condition."""
+    real_descriptors: Float[np.ndarray, "_ q"]
+    """A row an image, a column each of `QUANTITIES`; NaN where an image has none."""
+    generated_descriptors: Float[np.ndarray, "_ q"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,8 @@ class Pictures:
     generated_s2: Sequence[Estimate]
     """Two-point probability at 0, 1, 2, ... px; empty where no image has two phases."""
     real_s2: Sequence[Estimate]
+    conditions: Sequence[AtCondition] = ()
+    """Some of the conditions, evenly; empty where that was not asked for."""
 
 
 def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any]]) -> str:
@@ -90,6 +111,12 @@ def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any
         pairs=[(plots.grid(a[None], columns=1), plots.grid(b[None], columns=1)) for a, b in pictures.pairs],
         margins=descriptor_plots.margins(report.descriptors),
         by_condition=descriptor_plots.by_condition(report.by_condition),
+        has_unseen=any(not mean.seen for d in report.by_condition for mean in d.means),
+        condition_grids=_grids(report, pictures.conditions),
+        ridges=_ridges(report, pictures.conditions),
+        with_interval=with_interval,
+        share_of=share_of,
+        percent=percent,
         distributions=descriptor_plots.distributions(report.descriptors, *(_columns(report, t) for t in tables)),
         quantiles=descriptor_plots.quantiles(
             report.descriptors, *(_columns(report, comparable(table)) for table in tables)
@@ -119,3 +146,31 @@ def _columns(report: Report, table: Float[np.ndarray, "_ q"]) -> list[Values]:
     """Values of the descriptors of the report, without the images that have none."""
     places = [[quantity.name for quantity in QUANTITIES].index(d.name) for d in report.descriptors]
     return [table[:, i][~np.isnan(table[:, i])] for i in places]
+
+
+def _grids(report: Report, conditions: Sequence[AtCondition]) -> list[tuple[AtCondition, str, str]]:
+    """Pictures of both sides at each condition (paper B, figure 2)."""
+    columns = max(1, min(4, GRID_PX // 4 // report.size_px[0]))
+    return [
+        (
+            at,
+            plots.grid(at.real[:columns], columns=columns, pixel_size_um=report.real_pixel_size_um),
+            plots.grid(at.generated[:columns], columns=columns, pixel_size_um=report.pixel_size_um),
+        )
+        for at in conditions
+    ]
+
+
+def _ridges(report: Report, conditions: Sequence[AtCondition]) -> str:
+    if not conditions or not report.by_condition:
+        return ""
+    places = [[quantity.name for quantity in QUANTITIES].index(d.name) for d in report.by_condition]
+    real, generated = (
+        [[table[:, i][~np.isnan(table[:, i])] for i in places] for table in tables]
+        for tables in zip(*((at.real_descriptors, at.generated_descriptors) for at in conditions), strict=True)
+    )
+    titles = [d.title + (f", {d.unit}" if d.unit else "") for d in report.by_condition]
+    names = [at.name + ("" if at.seen else " (held out)") for at in conditions]
+    short = max(map(len, names)) <= LONGEST_NAME
+    labels = [f"{number} {name}" if short else str(number) for number, name in enumerate(names, start=1)]
+    return descriptor_plots.ridges(titles, labels, real, generated)

@@ -157,9 +157,14 @@ def _figure(panels: int, *, width: float) -> tuple[Figure, list[Axes]]:
 
 def svg(figure: Figure) -> str:
     """The figure as a data URI; equal figures give equal text."""
+    return _uri("image/svg+xml", svg_file(figure))
+
+
+def svg_file(figure: Figure, *, transparent: bool = True) -> bytes:
+    """The figure as a file; equal figures give equal files."""
     file = BytesIO()
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    return _uri("image/svg+xml", file.getvalue())
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None}, transparent=transparent)
+    return file.getvalue()
 
 
 def _png(picture: UInt8[np.ndarray, "h w c"]) -> str:

@@ -1,10 +1,10 @@
 """What the numbers say, in plain words; and what they do not say."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sorby.metrics.record import Check, ConditionMean, Descriptor, Report
+from sorby.metrics.record import ByCondition, Check, ConditionMean, Descriptor, Fidelity, Following, Number, Report
 from sorby.metrics.score import Score
 from sorby.microstructure.compare import LEAST, MARGIN_MEAN, Interval, Verdict, overall
 from sorby.microstructure.describe import QUANTITIES
@@ -28,6 +28,7 @@ SURE = 0.01
 """Chance below which images that beat every held-out one in likeness to training images are an alarm in any case."""
 APART_BY_CHANCE = 0.05
 """More points than this do not lie apart by chance: each of their two intervals errs at one in twenty."""
+FURTHEST = 10
 MORE_DECIDE = "More micrographs and images decide it."
 FEW_COMPARED = f"At least {LEAST} micrographs and {LEAST} generated images that have them are needed."
 
@@ -89,12 +90,15 @@ def headline(report: Report) -> Headline:
             f"{together}{differ} of {num} measures outside {'its' if differ == 1 else 'their'} margins.{left_out}",
             f"Furthest off: {'; '.join(map(_difference, worst[:3]))}{more}.",
         )
+    if any(found.wrong for found in report.fidelity):
+        reason = "The generated images do not show the condition that they were asked for."
+        return Headline("bad", "Do not rely on it: the generator does not follow its conditions.", reason)
     if num < len(QUANTITIES) / 2:
         reason = f"{num} of {len(QUANTITIES)} measures could be compared. {FEW_COMPARED}"
         return Headline("open", "Not decided whether the microstructure agrees.", reason)
     if overall(verdicts) == "agrees":
         reason = f"{together}{agree} of {num} measures within their margins, none shown to differ.{left_out}"
-        if any(found.mood == "bad" for found in _conditions(report)):
+        if any(found.mood == "bad" for found in about_conditions(report)):
             return Headline("open", "The microstructure agrees on the whole, but not at each condition.", reason)
         return Headline("good", "The microstructure agrees.", reason)
     reason = f"{together}{agree} of {num} measures agree, none is shown to differ.{left_out} {MORE_DECIDE}"
@@ -159,7 +163,7 @@ def findings(report: Report) -> list[Sentence]:
     names = {score.name for score in report.scores}
     scores = [_told(report.score(name), question) for name, question in QUESTIONS.items() if name in names]
     return [
-        *_conditions(report),
+        *about_conditions(report),
         told_apart(report),
         *scores,
         *(_check(c) for c in report.checks if c.against == report.against[0]),
@@ -189,6 +193,31 @@ def number(value: float) -> str:
     return (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
 
 
+def with_interval(of: Number) -> str:
+    """A slope or R² and its interval, which may lack, or may say nothing.
+
+    >>> with_interval(Number(value=0.9, low=-0.5, high=1.25)), with_interval(Number(value=0.9, low=-5e3, high=0.99))
+    ('0.9 (−0.5 to 1.25)', '0.9 (< −10 to 0.99)')
+    """
+    interval = "" if of.low is None or of.high is None else f" ({_near(of.low)} to {_near(of.high)})"
+    return _near(of.value) + interval
+
+
+def _near(value: float) -> str:
+    """Slopes and R² so far from 1 are told no more exactly."""
+    return number(value) if abs(value) <= FURTHEST else f"< −{FURTHEST}" if value < 0 else f"> {FURTHEST}"
+
+
+def share_of(of: Number, digits: int = 0) -> str:
+    r"""The same of a share, in percent.
+
+    >>> share_of(Number(value=0.5, low=0.25, high=1))
+    '50\xa0% (25 to 100)'
+    """
+    ends = "" if of.low is None or of.high is None else f" ({100 * of.low:.{digits}f} to {100 * of.high:.{digits}f})"
+    return percent(of.value, digits) + ends
+
+
 def percent(share: float, digits: int = 0) -> str:
     r"""A share for people, in one piece at the end of a line.
 
@@ -198,25 +227,50 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f}\u00a0%"
 
 
-def _conditions(report: Report) -> list[Sentence]:
+def about_conditions(report: Report) -> list[Sentence]:
+    """Whether pictures show the condition that they were asked for, and how far off their means are."""
+    return [
+        *map(_right, report.fidelity),
+        *_deviations(report.by_condition, seen=True),
+        *_deviations(report.by_condition, seen=False),
+    ]
+
+
+def _right(found: Fidelity) -> Sentence:
+    mood: Mood = "open" if found.wrong is None else "bad" if found.wrong else "good"
+    which = "At the conditions seen in training" if found.seen else "At conditions held out of training"
+    text = (
+        f"{which} ({found.num_conditions}), {share_of(found.right)} of the generated images are read as the condition "
+        f"that they were asked for; of real ones {share_of(found.right_real)}, by chance {percent(found.chance)}."
+    )
+    return Sentence(mood, text)
+
+
+def _deviations(found: Sequence[ByCondition], *, seen: bool) -> list[Sentence]:
     """Bad news or none: that means lie within each other's intervals proves nothing."""
-    means = [mean for d in report.by_condition for mean in d.means]
-    deviations = sorted((d.deviation, d.title) for d in report.by_condition if d.deviation is not None)
+    means = [mean for d in found for mean in d.means if mean.seen == seen]
+    over = [(d.title, d.over(seen=seen)) for d in found]
+    deviations = sorted(
+        (f.deviation.value, _with_floor(title, f)) for title, f in over if f is not None and f.deviation is not None
+    )
     if not deviations:
         return []
     known = [mean for mean in means if mean.real_interval and mean.generated_interval]
-    apart = sum(_apart(mean) for mean in known)
+    apart = sum(map(_apart, known))
     (least, best), (most, worst) = deviations[0], deviations[-1]
     beyond = (
         f"the means lie apart, beyond the margin and both intervals, at {apart} of {len(known)} points; "
         if known
         else ""
     )
-    text = (
-        f"Condition by condition: {beyond}mean absolute deviation {percent(least, 1)} ({best}) to {percent(most, 1)} "
-        f"({worst})."
-    )
+    which = "Condition by condition" if seen else "At conditions held out of training"
+    text = f"{which}: {beyond}mean absolute deviation {percent(least, 1)} ({best}) to {percent(most, 1)} ({worst})."
     return [Sentence("bad" if apart > APART_BY_CHANCE * len(known) else "open", text)]
+
+
+def _with_floor(title: str, found: Following) -> str:
+    between = found.deviation_between_real
+    return title if between is None else f"{title}; real from real {percent(between, 1)}"
 
 
 def _apart(mean: ConditionMean) -> bool:

@@ -1,0 +1,151 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sorby.conditions import ConditionSpace
+from sorby.data.dataset import Dataset, Patch, write_dataset
+from sorby.errors import ConfigError, DataError
+from sorby.study.plan import plan_of, read_study, without
+from tests.evaluation.made import fields
+
+STUDIES = Path(__file__).parents[2] / "studies"
+LEAST = 'dataset = "{data}"\npreset = "demo"\n'
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return fields(tmp_path_factory.mktemp("data") / "real.zip", seed=0, size=32, held_out=(0.4,))
+
+
+@pytest.fixture
+def study(tmp_path, data):
+    def write(text):
+        path = tmp_path / "study.toml"
+        path.write_text(LEAST.format(data=data) + text)
+        return read_study(path)
+
+    return write
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_studies_that_come_with_sorby_are_read(path):
+    assert read_study(path).title
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed = [1]", "'seed', which nothing is called: did you mean 'seeds'"),
+        ('descriptors = ["area_fractoin"]', "'area_fractoin' in descriptors.*'area_fraction'"),
+        ("[settings]\nkimgs = 3", "'kimgs' in settings.*'kimg'"),
+        ("[settings.network]\nz_dims = 3", r"'z_dims' in settings\.network.*'z_dim'"),
+        ("[variants.with]\ncontrastiv = 3", r"'contrastiv' in variants\.with.*'contrastive'"),
+        ('[variants."a/b"]\nkimg = 3', "variant 'a/b'"),
+        ("num = 3", "key num: .*10"),
+        ("seeds = []", "key seeds: "),
+        ('hold_out = "all"', "key hold_out"),
+        ("seeds = [", "is not TOML"),
+    ],
+)
+def test_a_mistake_in_a_study_file_is_one_line_with_the_key_and_the_nearest(study, text, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        study(text)
+    assert "\n" not in str(error.value)
+    assert "study.toml" in str(error.value)
+
+
+def test_a_study_needs_a_dataset_and_a_file(tmp_path):
+    (tmp_path / "empty.toml").write_text("")
+    with pytest.raises(ConfigError, match="key dataset: Field required"):
+        read_study(tmp_path / "empty.toml")
+    with pytest.raises(DataError, match=r"no\.toml cannot be read"):
+        read_study(tmp_path / "no.toml")
+
+
+def test_each_variant_is_trained_with_each_seed(study):
+    text = "seeds = [0, 7]\n[settings]\nkimg = 2\nr_t = 0.4\n[variants.a]\nkimg = 3\n[variants.b.network]\nz_dim = 16"
+    plan = plan_of(study(text))
+    assert [run.name for run in plan.runs] == ["a-seed-0", "a-seed-7", "b-seed-0", "b-seed-7"]
+    assert [run.config.kimg for run in plan.runs] == [3, 3, 2, 2]
+    assert [run.config.seed for run in plan.runs] == [0, 7, 0, 7]
+    assert [run.config.network.z_dim for run in plan.runs] == [64, 64, 16, 16]  # 64 is that of the preset
+    assert {run.config.r_t for run in plan.runs} == {0.4}
+
+
+def test_what_a_setting_may_be_is_known_before_anything_runs(study):
+    with pytest.raises(ConfigError, match="kimg"):
+        plan_of(study("[settings]\nkimg = -3"))
+    with pytest.raises(ConfigError, match="32 px and the runs draw 64 px"):
+        plan_of(study("[settings.network]\nsize = 64"))
+
+
+def test_each_condition_is_left_out_in_turn_and_those_marked_always(study):
+    plan = plan_of(study('hold_out = "each"'))
+    assert [run.name for run in plan.runs] == [f"without-{n}-seed-0" for n in (1, 2, 3, 4)]
+    assert [run.unseen for run in plan.runs] == [{(40.0,), (other,)} for other in (20.0, 30.0, 50.0, 60.0)]
+    for run in plan.runs:
+        trained_on = {float(patch.conditions["fraction"]) for patch in run.data.split("train").patches}
+        assert trained_on == {20, 30, 40, 50, 60} - {key[0] for key in run.unseen}
+
+
+def test_conditions_marked_by_the_dataset_are_enough(study, tmp_path):
+    (run,) = plan_of(study('hold_out = "marked"')).runs
+    assert run.unseen == {(40.0,)}
+    unmarked = study('hold_out = "marked"').model_copy(
+        update={"dataset": fields(tmp_path / "all.zip", seed=0, size=32)}
+    )
+    with pytest.raises(ConfigError, match="marks no condition as held out"):
+        plan_of(unmarked)
+
+
+def test_a_list_of_conditions_is_left_out_at_once(study):
+    (run,) = plan_of(study("hold_out = [{ fraction = 30 }, { fraction = 50.0 }]")).runs
+    assert run.unseen == {(30.0,), (40.0,), (50.0,)}
+    with pytest.raises(ConfigError, match="no condition with fraction = 35"):
+        plan_of(study("hold_out = [{ fraction = 35 }]"))
+    with pytest.raises(ConfigError, match=r"'fractoin' in hold_out.*'fraction'"):
+        plan_of(study("hold_out = [{ fractoin = 30 }]"))
+
+
+def test_the_scale_of_a_condition_is_that_of_what_is_left(data):
+    view = without(Dataset.open(data), {(60.0,)})
+    (condition,) = view.space.conditions
+    assert (condition.low, condition.high, condition.unit) == (20, 50, "%")
+    assert condition.mean == pytest.approx((20 + 30 + 50) / 3)  # 40 is marked as held out
+    assert view.hash == Dataset.open(data).hash
+
+
+def test_not_everything_can_be_held_out(data):
+    with pytest.raises(ConfigError, match="nothing left to train on"):
+        without(Dataset.open(data), {(20.0,), (30.0,), (50.0,), (60.0,)})
+
+
+def test_a_class_cannot_be_held_out_altogether(tmp_path):
+    rows = [{"cooling": c, "time": t} for c in ("air", "oil") for t in ("1", "2")]
+    items = [
+        (Patch(file=f"{n}.png", parent=str(n), conditions=rows[n % 4]), np.zeros((8, 8), np.uint8)) for n in range(8)
+    ]
+    data = write_dataset(
+        tmp_path / "d.zip", items, space=ConditionSpace.from_rows(rows, ["cooling", "time:s"]), recipe={}
+    )
+    assert len(without(data, {("air", 1.0)}).split("train")) == 6
+    with pytest.raises(ConfigError, match="cooling air would be held out altogether"):
+        without(data, {("air", 1.0), ("air", 2.0)})
+
+
+def test_the_identity_of_a_run_follows_all_that_its_result_depends_on(study):
+    def identity(text):
+        settings = study(text)
+        return plan_of(settings).runs[0].identity(settings)
+
+    texts = (
+        "",
+        "num = 20",
+        "seeds = [1]",
+        "[settings]\nkimg = 3",
+        "hold_out = [{ fraction = 30 }]",
+        'network = "inception"',
+    )
+    assert len({identity(text) for text in texts}) == len(texts)
+    assert identity('title = "other words"') == identity("")
