@@ -28,7 +28,7 @@ from sorby.allocator import keep_freed_memory
 from sorby.augment import Augment
 from sorby.config import TrainConfig, resolve
 from sorby.training.state import new_state
-from sorby.training.steps import discriminator_step, generator_step, path_length_step, r1_step
+from sorby.training.stylegan2 import discriminator_step, generator_step, path_length_step, r1_step
 
 SHARE = {"G": 1.0, "path length": 1 / 4, "D": 1.0, "R1": 1 / 16}
 """How often each phase is done, a step."""

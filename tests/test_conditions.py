@@ -144,3 +144,15 @@ def test_a_column_written_otherwise_is_a_config_error(column):
 def test_settings_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         Condition(name="t").name = "u"
+
+
+def test_a_condition_is_told_with_its_unit_however_it_was_written():
+    space = ConditionSpace.from_rows(
+        [
+            {"temperature": "900", "rate": "0.001", "cooling": "air"},
+            {"temperature": "1000", "rate": "0.1", "cooling": "9"},
+        ],
+        ["temperature:°C", "rate:1/s:log", "cooling"],
+    )
+    told = "temperature 900 °C, rate 0.001 1/s, cooling air"
+    assert space.tell({"temperature": "900.0", "rate": 1e-3, "cooling": "air"}) == told

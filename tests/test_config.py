@@ -13,6 +13,15 @@ def test_paper_512_is_the_run_of_paper_a():
     assert (config.r1_interval, config.path_length_interval) == (16, 4)
 
 
+def test_paper_b_is_the_run_of_paper_b():
+    """Jain et al. 2024, table 3 and supplement A.3; 800 epochs of about 1,200 patches."""
+    config = resolve("paper-b")
+    assert (config.optimiser, config.learning_rate, config.batch_size) == ("rmsprop", 0.0002, 128)
+    assert (config.weight_clip, config.gradient_penalty, config.n_critic) == (0.009, 0, 4)
+    assert (config.contrastive, config.contrastive_weight, config.temperature) == ("class", 1, 0.1)
+    assert (config.network.size, config.network.z_dim, config.total_images) == (128, 128, 800 * 1200)
+
+
 @pytest.mark.parametrize(
     ("size", "gpus", "batch", "gamma", "base", "rate"),
     [
@@ -63,6 +72,12 @@ def test_an_unknown_preset_names_the_known_ones():
         ({"kimg": "many"}, "kimg.*many"),
         ({"kimg": "inf"}, "kimg.*finite"),
         ({"batch_size": 6}, "batch_size is 6.*minibatch_std_group, 4"),
+        ({"n_critic": 4}, "n_critic is 4.*only contragan"),
+        ({"network": {"normalisation": "layer"}}, "normalisation is layer.*only contragan"),
+        ({"network": {"model": "contragan"}, "weight_clip": 0.01, "r1_gamma": 3}, "r1_gamma is 3.*only stylegan2"),
+        ({"network": {"model": "contragan"}}, "weight_clip or by gradient_penalty"),
+        ({"network": {"model": "contragan"}, "weight_clip": 1, "gradient_penalty": 1}, "one of the two"),
+        ({"contrastive": "sometimes"}, "contrastive.*continuous.*sometimes"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(settings, message):

@@ -1,9 +1,10 @@
+import hashlib
 import json
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from sorby.allocator import LARGEST_KEPT_BYTES
 from sorby.conditions import Condition, ConditionSpace
@@ -122,6 +123,20 @@ def test_grey_values_survive_the_way_to_floats_and_back():
 
 def test_values_outside_the_range_are_clipped():
     assert to_grey_values(torch.tensor([[[[-3.0, 3.0]]]])).ravel().tolist() == [0, 255]
+
+
+def test_settings_that_came_later_do_not_rename_the_generators_from_before():
+    """The hash is that of the fields which the first generators had, and of the weights."""
+    G = generator()
+    first = ("size", "channels", "condition_dim", "z_dim", "w_dim", "mapping_layers", "channel_base", "channel_max")
+    shape = {name: getattr(NETWORK, name) for name in (*first, "minibatch_std_group")}
+    digest = hashlib.sha256(json.dumps(shape, separators=(",", ":")).encode())
+    digest.update(save({name: tensor.contiguous() for name, tensor in G.network.state_dict().items()}))
+    assert G.hash == digest.hexdigest()
+    other = Generator(
+        G.network, G.card.model_copy(update={"network": NETWORK.model_copy(update={"model": "contragan"})})
+    )
+    assert other.hash != G.hash
 
 
 def test_saving_over_a_folder_of_other_things_is_refused(tmp_path):

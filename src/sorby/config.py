@@ -21,9 +21,39 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
+OF_NETWORK = {
+    "stylegan2": ("w_dim", "mapping_layers", "noise", "minibatch_std_group"),
+    "contragan": ("condition_by", "normalisation"),
+}
+OF_RUN = {
+    "stylegan2": (
+        "discriminator",
+        "updates",
+        "r1_gamma",
+        "r1_interval",
+        "path_length_weight",
+        "path_length_interval",
+        "style_mixing",
+    ),
+    "contragan": ("n_critic", "weight_clip", "gradient_penalty"),
+}
+"""Settings that one model alone knows."""
+
+
+def _only_of(model: str, settings: BaseModel, known_to: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse a setting that the model would not heed."""
+    for other in known_to.keys() - {model}:
+        for name in known_to[other]:
+            value = getattr(settings, name)
+            if value != type(settings).model_fields[name].default:
+                raise ValueError(f"{name} is {value}, but only {other} knows it, not {model}: leave it out")
+
+
 class NetworkConfig(_Settings):
     """Shape of the generator and the discriminator."""
 
+    model: Literal["stylegan2", "contragan"] = "stylegan2"
+    """Networks of Karras et al. 2020a, or the simpler and older ones of Jain et al. 2024."""
     size: int = 64
     """Height and width of the picture in px, a power of two from 32 to 1024."""
     channels: Literal[1, 3] = 1
@@ -36,12 +66,20 @@ class NetworkConfig(_Settings):
     """Length of the latent w."""
     mapping_layers: int = Field(2, ge=1)
     """Fully connected layers from z to w."""
+    noise: float = Field(0.0, ge=0)
+    """Strength of the noise in each layer before anything is learnt: 0 as published. Above it, chance places what a
+    microstructure has no place for, from the start, and pictures of one condition are not all of one plan."""
     channel_base: int = Field(16384, ge=32)
-    """Feature maps at a resolution are this number divided by the resolution ..."""
+    """Feature maps at a resolution are this number divided by the resolution (by 32 at most in contragan) ..."""
     channel_max: int = Field(512, ge=1)
     """... but never more than this."""
     minibatch_std_group: int = Field(4, ge=1)
     """Images that share one minibatch standard deviation."""
+    condition_by: Literal["product", "features"] = "product"
+    """Contragan: how conditions enter. As published: the latent times a linear map of them, and one feature map of the
+    critic; or as in stylegan2, by random features of them, which numbers need."""
+    normalisation: Literal["batch", "layer"] = "batch"
+    """Contragan: over the batch, as published; or over each picture alone, which a gradient penalty needs."""
 
     @model_validator(mode="after")
     def _power_of_two(self) -> "NetworkConfig":
@@ -49,6 +87,7 @@ class NetworkConfig(_Settings):
             raise ValueError(f"size is {self.size}, expected a power of two from 32 to 1024")
         if self.channel_base < self.size:
             raise ValueError(f"channel_base is {self.channel_base}, expected at least size, {self.size}")
+        _only_of(self.model, self, OF_NETWORK)
         return self
 
 
@@ -70,8 +109,10 @@ class TrainConfig(_Settings):
     """Stop after this many thousand real images have been shown to the discriminator."""
     batch_size: int = Field(32, ge=1)
     """Images a step."""
+    optimiser: Literal["adam", "rmsprop"] = "adam"
+    """How weights follow from gradients; paper B has rmsprop."""
     learning_rate: float = Field(0.0025, gt=0)
-    """Adam's learning rate for the generator."""
+    """The optimiser's learning rate for the generator."""
     beta1: float = Field(0.0, ge=0, lt=1)
     """Adam's momentum: 0 in the published recipe; 0.5 learns faster while pictures are few (beta2 is 0.99)."""
     discriminator_learning_rate: float | None = Field(None, gt=0)
@@ -88,6 +129,23 @@ class TrainConfig(_Settings):
     """Apply path length regularisation every so many steps."""
     style_mixing: float = Field(0.9, ge=0, le=1)
     """Probability that a generated training picture takes its w from two latents."""
+    n_critic: int = Field(1, ge=1)
+    """Contragan: the generator learns from every so many-th batch of the critic."""
+    weight_clip: float | None = Field(None, gt=0)
+    """Contragan: weights of the critic are forced to at most this after each step, as published; none for free ones."""
+    gradient_penalty: float = Field(0.0, ge=0)
+    """Contragan: weight of the penalty that holds the critic's gradient to 1; in place of weight_clip."""
+    contrastive: Literal["none", "class", "continuous", "class-printed", "continuous-printed"] = "none"
+    """Loss on how images lie to each other: equal conditions together and others apart, or as far as their conditions;
+    the printed forms have the faults of the published equations."""
+    contrastive_weight: float = Field(1.0, ge=0)
+    """Weight of the contrastive loss, in both networks."""
+    temperature: float = Field(0.1, gt=0)
+    """Class forms: how sharply near images count more than far ones."""
+    contrastive_alpha: float = Field(0.5, gt=0)
+    """Continuous forms: distance of images over distance of conditions (which is 1.4 between two at random)."""
+    contrastive_delta: float = Field(0.1, ge=0)
+    """Continuous forms: distance that a pair of images may be off by."""
     ema_kimg: float = Field(10.0, gt=0)
     """Half-life of the running average of the generator's weights, in thousands of images."""
     ema_rampup: float | None = Field(0.05, gt=0)
@@ -130,7 +188,11 @@ class TrainConfig(_Settings):
         unknown = [family for family in self.augment if family not in FAMILIES]
         if unknown:
             raise ValueError(f"augment names {', '.join(unknown)}, expected some of {', '.join(FAMILIES)}")
-        if self.batch_size % self.network.minibatch_std_group:
+        model = self.network.model
+        _only_of(model, self, OF_RUN)
+        if model == "contragan" and (self.weight_clip is None) == (self.gradient_penalty == 0):
+            raise ValueError("a critic is held by weight_clip or by gradient_penalty: give one of the two")
+        if model == "stylegan2" and self.batch_size % self.network.minibatch_std_group:
             group = self.network.minibatch_std_group
             raise ValueError(f"batch_size is {self.batch_size}, expected a multiple of minibatch_std_group, {group}")
         if self.tick_kimg * 1000 < self.batch_size:

@@ -25,8 +25,8 @@ from sorby.atomic import new_folder, write_bytes, write_text
 from sorby.conditions import ConditionSpace
 from sorby.config import NetworkConfig
 from sorby.errors import ConfigError, WeightsError
+from sorby.models.build import AnyGenerator, generator_network, largest_activation
 from sorby.models.place import fastest_dtype, place
-from sorby.models.stylegan2 import GeneratorNetwork, channels_at
 from sorby.seeds import rng_for
 from sorby.shipped import FOLDER, names
 
@@ -34,6 +34,8 @@ FORMAT = 1
 FILES = ("model.safetensors", "config.json", "README.md")
 CONDITION_SAMPLES = 1024
 MOST_AT_ONCE = 32
+LATER_SETTINGS = ("model", "noise", "condition_by", "normalisation")
+"""Settings that the first generators did not have; these keep the hash that their pictures bear."""
 
 Values = Mapping[str, str | float]
 
@@ -77,7 +79,7 @@ class Generator:
 
     def __init__(
         self,
-        network: GeneratorNetwork,
+        network: AnyGenerator,
         card: GeneratorCard,
         *,
         device: torch.device | str = "cpu",
@@ -111,7 +113,7 @@ class Generator:
             raise WeightsError(
                 f"{folder} cannot be read as a generator ({reason}): copy the whole folder again."
             ) from None
-        network = GeneratorNetwork(card.network)
+        network = generator_network(card.network)
         _fill(network, tensors, folder)
         generator = cls(network, card, device=device, dtype=dtype or fastest_dtype(device))
         network.freeze(generator.dtype)
@@ -130,7 +132,7 @@ class Generator:
     @property
     def hash(self) -> str:
         """SHA-256 of the weights and the shape of the network: names this generator."""
-        digest = hashlib.sha256(self.card.network.model_dump_json().encode())
+        digest = hashlib.sha256(_shape(self.card.network).encode())
         digest.update(save_tensors(self._tensors()))
         return digest.hexdigest()
 
@@ -202,9 +204,7 @@ def at_once(network: NetworkConfig, device: torch.device, dtype: torch.dtype) ->
     """
     if device.type != "cpu":
         return MOST_AT_ONCE
-    # A transposed convolution is a pixel wider than what is made of it.
-    numbers = max(channels_at(2**i, network) * (2**i + 1) ** 2 for i in range(2, network.size.bit_length()))
-    return min(max((LARGEST_KEPT_BYTES - 1) // (numbers * dtype.itemsize), 1), MOST_AT_ONCE)
+    return min(max((LARGEST_KEPT_BYTES - 1) // (largest_activation(network) * dtype.itemsize), 1), MOST_AT_ONCE)
 
 
 def to_grey_values(images: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n c h w"]:
@@ -236,6 +236,13 @@ def describe(card: GeneratorCard) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _shape(network: NetworkConfig) -> str:
+    """The shape of a network as it enters its hash: settings that came later count where they are not the default."""
+    fields = type(network).model_fields
+    unchanged = {name for name in LATER_SETTINGS if getattr(network, name) == fields[name].default}
+    return network.model_dump_json(exclude=unchanged)
+
+
 def _generator_folder(path: Path) -> Path:
     # A folder of pictures may bear the name of the generator that drew them.
     shipped = [FOLDER / path] if str(path) in names() else []
@@ -254,7 +261,7 @@ def _check_format(card: object, folder: Path) -> None:
         raise WeightsError(f"{folder} has format {number}, this Sorby reads up to {FORMAT}: update Sorby.")
 
 
-def _fill(network: GeneratorNetwork, tensors: Mapping[str, Tensor], folder: Path) -> None:
+def _fill(network: AnyGenerator, tensors: Mapping[str, Tensor], folder: Path) -> None:
     """Load `tensors`, naming the first that is missing, unknown, of another shape, or not finite."""
     expected = network.state_dict()
     for name in sorted(expected.keys() | tensors.keys()):

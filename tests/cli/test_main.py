@@ -16,7 +16,7 @@ def sorby(monkeypatch, *arguments):
     return exit_.value.code
 
 
-@pytest.mark.parametrize("verb", [None, *VERBS])
+@pytest.mark.parametrize("verb", [None, *VERBS, "study"])
 def test_help_needs_no_heavy_library(verb):
     arguments = [verb, "--help"] if verb else ["--help"]
     program = (

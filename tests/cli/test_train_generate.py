@@ -4,7 +4,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from sorby.cli.generate import pair
+from sorby.cli.generate import folder_of, pair
 from sorby.cli.train import assignments, chosen_device, names
 from sorby.errors import ConfigError
 from sorby.micrograph import read_micrograph
@@ -59,6 +59,14 @@ def test_a_dry_run_refuses_what_training_would_refuse(tiny_dataset, monkeypatch,
     assert "spin" in capsys.readouterr().err
 
 
+def test_images_of_another_size_than_the_preset_are_one_line(tiny_dataset, tmp_path, monkeypatch, capsys):  # noqa: F811
+    assert sorby(monkeypatch, "train", tiny_dataset.path, "--out", tmp_path / "run", "--preset", "paper-b") == 2
+    error = capsys.readouterr().err
+    assert "patches of 32 px and preset paper-b draws 128 px: prepare with --size 128" in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_other_settings_for_the_same_run_are_one_line(run, tiny_dataset, monkeypatch, capsys):  # noqa: F811
     assert sorby(monkeypatch, "train", tiny_dataset.path, "--out", run, *TINY, "--gamma", "7") == 2
     error = capsys.readouterr().err
@@ -107,6 +115,92 @@ def test_a_wrong_wish_is_one_line_and_writes_nothing(run, tmp_path, monkeypatch,
     assert message in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    """A generator of a temperature, a strain rate and a way of cooling, that has learnt nothing."""
+    import torch
+
+    from sorby.conditions import ConditionSpace
+    from sorby.config import NetworkConfig
+    from sorby.generator import Generator, GeneratorCard
+    from sorby.models.stylegan2 import GeneratorNetwork
+
+    rows = [
+        {"temperature": t, "strain_rate": r, "cooling": c}
+        for t in ("800", "1100")
+        for r in ("0.001", "0.1")
+        for c in ("air", "water, salt")
+    ]
+    space = ConditionSpace.from_rows(rows, ["temperature:°C", "strain_rate:1/s:log", "cooling"])
+    network = NetworkConfig(size=32, z_dim=8, w_dim=8, channel_base=128, channel_max=8, condition_dim=space.dim)
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("generator") / "hea"
+    Generator(GeneratorNetwork(network), GeneratorCard(network=network, space=space, pixel_size_um=0.1)).save(folder)
+    return folder
+
+
+def test_several_conditions_follow_one_flag_and_are_told_with_their_units(conditional, tmp_path, monkeypatch, capsys):
+    asked = ("--condition", "temperature=1000", "strain_rate=1e-2", "cooling=water, salt")
+    assert sorby(monkeypatch, "generate", conditional, *asked, "--out", tmp_path, "--num", 1) == 0
+    captured = capsys.readouterr()
+    assert "at temperature 1000 °C, strain_rate 0.01 1/s, cooling water, salt" in captured.out
+    assert "warning" not in captured.err
+    notes = read_micrograph(tmp_path / "seed0000.tif").notes
+    assert (notes["condition temperature"], notes["condition cooling"]) == ("1000", "water, salt")
+
+
+def test_outside_the_data_there_is_a_warning_with_the_range(conditional, tmp_path, monkeypatch, capsys):
+    asked = ("--condition", "temperature=1200", "strain_rate=0.01", "cooling=air")
+    assert sorby(monkeypatch, "generate", conditional, *asked, "--out", tmp_path, "--num", 1) == 0
+    error = capsys.readouterr().err
+    assert "warning: temperature=1200 is outside the data, which hold temperature from 800 to 1100 °C." in error
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("--condition", "temperature=hot", "strain_rate=1", "cooling=air"), "temperature=hot is not a number"),
+        (("--condition", "temperature=nan", "strain_rate=1", "cooling=air"), "from 800 to 1100 °C"),
+        (("--condition", "temperature=900,", "strain_rate=1", "cooling=air"), "temperature= is not a number"),
+        (("--condition", "temperature=900", "strain_rate=-1", "cooling=air"), "strain_rate=-1 is not a number above 0"),
+        (("--condition", "temperature=900", "strain_rate=1", "cooling=oil"), "cooling=oil is not a class"),
+        (("--condition", "temperature=900"), "expected temperature, strain_rate, cooling"),
+        (("--condition", "temperature=900", "rate=1", "cooling=air"), "expected temperature, strain_rate, cooling"),
+        (("--condition", "temperature=900", "temperature=900"), "twice"),
+        (("temperature=900",), "conditions come after --condition"),
+    ],
+)
+def test_nonsense_for_a_condition_is_one_line_and_writes_nothing(
+    conditional, tmp_path, monkeypatch, capsys, asked, message
+):
+    assert sorby(monkeypatch, "generate", conditional, *asked, "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_values_give_a_folder_each_and_a_sheet_of_the_same_seeds(conditional, tmp_path, monkeypatch, capsys):
+    asked = ("--condition", "temperature=900,1000", "strain_rate=0.1,0.001", "cooling=air")
+    assert sorby(monkeypatch, "generate", conditional, *asked, "--out", tmp_path, "--num", 3, "--seed", 4) == 0
+    folders = [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert {path.name for path in folders} == {
+        f"temperature={t},strain_rate={r},cooling=air" for t in (900, 1000) for r in (0.1, 0.001)
+    }
+    assert all(sorted(path.name for path in folder.iterdir())[0] == "seed0004.tif" for folder in folders)
+    sheet = read_micrograph(tmp_path / "conditions.png")
+    first = read_micrograph(tmp_path / "temperature=900,strain_rate=0.1,cooling=air" / "seed0005.tif")
+    assert sheet.notes["synthetic"] == "true"
+    assert sheet.pixel_size_um == pytest.approx(0.1)
+    bottom = next(y for y in range(32, 64) if (sheet.grey[y - 32 : y, 34:66] == first.grey).all())
+    assert bottom < 64  # in the first row and the second column
+    assert "3 pictures at each of 4 conditions" in capsys.readouterr().out
+
+
+def test_a_folder_has_a_name_that_every_system_takes():
+    assert folder_of({"rate": "1/s", "alloy": "a:b*"}) == "rate=1-s,alloy=a-b-"
 
 
 def test_the_device_is_the_best_there_is_unless_named():

@@ -38,7 +38,7 @@ def test_the_heads_learn_and_nothing_else():
     D(torch.randn(4, 1, 32, 32), torch.eye(2).repeat(2, 1)).square().sum().backward()
     still = [name for name, p in D.named_parameters() if p.grad is None or not p.grad.any()]
     assert still == []
-    assert {name.split(".")[0] for name, _ in D.named_parameters()} == {"heads", "mapping"}
+    assert {name.split(".")[0] for name, _ in D.named_parameters()} == {"heads", "condition"}
 
 
 def test_the_pretrained_network_is_not_saved_but_the_random_projections_are():

@@ -85,6 +85,17 @@ def test_the_condition_changes_picture_and_score():
     assert (D(pictures, one) - D(pictures, other)).abs().max() > 1e-4
 
 
+def test_noise_that_is_strong_from_the_start_makes_pictures_of_one_latent_differ():
+    torch.manual_seed(0)
+    alike, unlike = (GeneratorNetwork(SMALL.model_copy(update={"noise": noise})) for noise in (0.0, 0.5))
+    spreads = []
+    for G in (alike, unlike):
+        ws = G.styles(torch.randn(1, 16), torch.zeros(1, 0)).expand(8, -1, -1)
+        spreads.append(G.synthesis(ws, G.synthesis.draw_noise(8, rng=rng())).std(0).mean().item())
+    assert spreads[0] < 1e-6
+    assert spreads[1] > 0.1
+
+
 def test_the_discriminator_gives_one_score_an_image_and_real_and_generated_may_share_a_call():
     torch.manual_seed(0)
     D, images = Discriminator(SMALL), torch.randn(8, 1, 32, 32)

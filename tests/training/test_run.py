@@ -13,7 +13,7 @@ from sorby.conditions import Condition, ConditionSpace
 from sorby.data.dataset import Patch, write_dataset
 from sorby.errors import ConfigError, DataError, TrainingError, WeightsError
 from sorby.generator import Generator
-from sorby.training import checkpoint, loop, run, state, steps, tick
+from sorby.training import checkpoint, run, state, stylegan2, tick
 from sorby.training.run import quick_scorer
 from sorby.training.state import new_state
 from tests.training.conftest import disc_images, tiny_config
@@ -92,14 +92,15 @@ def test_resuming_after_a_crash_equals_never_stopping_bit_for_bit(tiny_dataset, 
 
 def test_ctrl_c_in_the_middle_of_a_step_loses_at_most_a_tick(tiny_dataset, whole_run, tmp_path, monkeypatch):
     calls = []
+    discriminator_step = stylegan2.discriminator_step
 
     def interrupted(*arguments, **keywords):
         calls.append(1)
         if len(calls) == 6:
             raise KeyboardInterrupt
-        return steps.discriminator_step(*arguments, **keywords)
+        return discriminator_step(*arguments, **keywords)
 
-    monkeypatch.setattr(loop, "discriminator_step", interrupted)
+    monkeypatch.setattr(stylegan2, "discriminator_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(tiny_dataset, tmp_path / "run")
     assert checkpoint.checkpoints(tmp_path / "run" / "checkpoint")[0].stem == "0000000016"

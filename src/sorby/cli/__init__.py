@@ -15,6 +15,8 @@ from sorby.cli.generate import generate
 from sorby.cli.inspect import inspect
 from sorby.cli.measure import measure
 from sorby.cli.prepare import prepare
+from sorby.cli.simulate import simulate
+from sorby.cli.study import study
 from sorby.cli.train import train
 from sorby.errors import SorbyError
 
@@ -26,8 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (demo, prepare, inspect, train, generate, measure, evaluate, doctor):
+for verb in (demo, prepare, simulate, inspect, train, generate, measure, evaluate, doctor):
     app.command()(verb)
+app.add_typer(study, name="study")
 
 
 def main() -> None:

@@ -101,11 +101,11 @@ class ModulatedConv(nn.Module):
 class StyledConv(nn.Module):
     """Modulated convolution, noise, bias and activation: one layer of the synthesis network."""
 
-    def __init__(self, inputs: int, outputs: int, *, w_dim: int, up: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, *, w_dim: int, noise: float = 0, up: bool = False) -> None:
         super().__init__()
         self.affine = Linear(w_dim, inputs, bias=1)
         self.conv = ModulatedConv(inputs, outputs, 3, up=up)
-        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.noise_strength = nn.Parameter(torch.tensor(float(noise)))
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(

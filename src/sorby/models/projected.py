@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from sorby.config import NetworkConfig
-from sorby.models.stylegan2 import condition_mapping, onto
+from sorby.models.conditioning import VECTOR, ConditionVector, ContrastiveHead, Judged
+from sorby.models.stylegan2 import num_outputs, score
 
 WIDTH = 64
 """Channels after the projections and inside the heads."""
@@ -30,7 +31,13 @@ class ProjectedDiscriminator(nn.Module):
     """
 
     def __init__(
-        self, config: NetworkConfig, features: nn.Module, *, channels: Sequence[int], stds: Sequence[float]
+        self,
+        config: NetworkConfig,
+        features: nn.Module,
+        *,
+        channels: Sequence[int],
+        stds: Sequence[float],
+        contrastive: bool = False,
     ) -> None:
         super().__init__()
         self.view_px = max(config.size, MIN_VIEW_PX)
@@ -38,22 +45,33 @@ class ProjectedDiscriminator(nn.Module):
         self.projections = nn.ModuleList(_projection(c, kernel=1) for c in channels)
         self.stds = _mixed(stds)
         self.mixers = nn.ModuleList(_projection(WIDTH, kernel=3) for _ in channels[1:])
-        outputs = config.w_dim if config.condition_dim else 1
+        outputs = num_outputs(config.condition_dim)
         self.heads = nn.ModuleList(_head(self.view_px // 2**i, outputs=outputs) for i in (2, 3, 4, 5))
-        self.mapping = condition_mapping(config)
+        self.condition = ConditionVector(config.condition_dim, VECTOR) if config.condition_dim else None
+        self.contrast = ContrastiveHead(WIDTH * len(channels), config.condition_dim) if contrastive else None
 
     def forward(
         self, images: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"], *, dtype: torch.dtype = torch.float32
     ) -> Float[Tensor, "n 4"]:
-        """Scores of each image. The frozen network stays in float32: on a CPU its gradient is slower in bf16."""
+        return self.judge(images, condition, dtype=dtype).scores
+
+    def judge(
+        self, images: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"], *, dtype: torch.dtype = torch.float32
+    ) -> Judged:
+        """Scores, and the vectors that are contrasted, of the mean features of all scales, if it was made to.
+
+        The frozen network stays in float32: on a CPU its gradient is slower in bf16.
+        """
         features = self.features(self.view(images))
         with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
             maps = self.projected(features)
             outputs = [head(x).flatten(1).float() for head, x in zip(self.heads, maps, strict=True)]
-        if self.mapping is not None:
-            w = self.mapping(None, condition)
-            outputs = [onto(w, x) for x in outputs]
-        return torch.cat(outputs, 1)
+        vector = None if self.condition is None else self.condition(condition)
+        scores = torch.cat([score(x, vector) for x in outputs], 1)
+        if self.contrast is None:
+            return Judged(scores)
+        means = torch.cat([x.float().mean((2, 3)) for x in maps], 1)
+        return Judged(scores, *self.contrast(means, condition))
 
     def view(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 v v"]:
         """What the frozen network sees: large enough, and of three channels."""

@@ -5,6 +5,7 @@ Images are float "n c h w", nominally in [-1, 1], square, a power of two in size
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sorby.config import NetworkConfig
+from sorby.models.conditioning import VECTOR, ConditionVector, ContrastiveHead, Judged
 from sorby.models.layers import (
     ACTIVATION_GAIN,
     Conv,
@@ -25,6 +27,9 @@ from sorby.models.layers import (
 )
 from sorby.models.resample import upsample
 
+CONDITION_IN_W = 0.5
+"""Standard deviation that the condition adds to w before anything is learnt; z gives about 1."""
+
 
 def channels_at(resolution: int, config: NetworkConfig) -> int:
     """Feature maps at a resolution: inversely proportional to it, up to a ceiling."""
@@ -37,23 +42,22 @@ def num_styles(size: int) -> int:
 
 
 class Mapping(nn.Module):
-    """z and condition to w: normalised, concatenated, then fully connected layers at 1/100 of the learning rate."""
+    """z to w: normalised, then fully connected layers at 1/100 of the learning rate. The condition is added to w.
+
+    Joined to z before the layers, as the official code does it for classes, it takes half of what z says.
+    """
 
     def __init__(self, *, z_dim: int, condition_dim: int, w_dim: int, num_layers: int) -> None:
         super().__init__()
-        self.embed = Linear(condition_dim, w_dim) if condition_dim else None
-        inputs = z_dim + (w_dim if condition_dim else 0)
-        sizes = [inputs] + [w_dim] * num_layers
+        sizes = [z_dim] + [w_dim] * num_layers
         self.layers = nn.ModuleList(Linear(i, o, gain=ACTIVATION_GAIN, lr_multiplier=0.01) for i, o in pairwise(sizes))
+        self.condition = ConditionVector(condition_dim, w_dim, gain=CONDITION_IN_W) if condition_dim else None
 
-    def forward(self, z: Float[Tensor, "n z"] | None, condition: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
-        inputs = [] if z is None else [normalise(z)]
-        if self.embed is not None:
-            inputs.append(normalise(self.embed(condition)))
-        x = torch.cat(inputs, 1)
+    def forward(self, z: Float[Tensor, "n z"], condition: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+        w = normalise(z)
         for layer in self.layers:
-            x = activate(layer(x))
-        return x
+            w = activate(layer(w))
+        return w if self.condition is None else w + self.condition(condition)
 
 
 class Synthesis(nn.Module):
@@ -64,10 +68,11 @@ class Synthesis(nn.Module):
         self.resolutions = [2**i for i in range(2, int(math.log2(config.size)) + 1)]
         widths = [channels_at(r, config) for r in self.resolutions]
         self.const = nn.Parameter(torch.randn(widths[0], 4, 4))
-        self.convs = nn.ModuleList([StyledConv(widths[0], widths[0], w_dim=config.w_dim)])
+        styled = partial(StyledConv, w_dim=config.w_dim, noise=config.noise)
+        self.convs = nn.ModuleList([styled(widths[0], widths[0])])
         for i, o in pairwise(widths):
-            self.convs.append(StyledConv(i, o, w_dim=config.w_dim, up=True))
-            self.convs.append(StyledConv(o, o, w_dim=config.w_dim))
+            self.convs.append(styled(i, o, up=True))
+            self.convs.append(styled(o, o))
         self.to_grey = nn.ModuleList(ToGrey(width, config.channels, w_dim=config.w_dim) for width in widths)
 
     def draw_noise(self, n: int, *, rng: torch.Generator) -> list[Tensor]:
@@ -130,16 +135,18 @@ class GeneratorNetwork(nn.Module):
         return self.synthesis(self.styles(z, condition), noise, dtype=dtype)
 
 
-def condition_mapping(config: NetworkConfig) -> Mapping | None:
-    """From the condition to the w that a discriminator's features are projected onto; None without conditions."""
-    if not config.condition_dim:
-        return None
-    return Mapping(z_dim=0, condition_dim=config.condition_dim, w_dim=config.w_dim, num_layers=config.mapping_layers)
+def num_outputs(condition_dim: int) -> int:
+    """How many numbers a discriminator makes of an image, for `score`."""
+    return 1 + VECTOR if condition_dim else 1
 
 
-def onto(w: Float[Tensor, "n d"], x: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
-    """Score of features by their projection onto the condition (Miyato & Koyama 2018, equation 3), of unit variance."""
-    return (x * normalise(w)).sum(1, keepdim=True) / math.sqrt(x.shape[1])
+def score(outputs: Float[Tensor, "n o"], condition: Float[Tensor, "n d"] | None) -> Float[Tensor, "n 1"]:
+    """One output that judges the image, and the product of the others with the vector of the condition, which judges
+    whether the two belong together (Miyato & Koyama 2018, equation 3).
+    """
+    if condition is None:
+        return outputs
+    return outputs[:, :1] + (outputs[:, 1:] * condition).sum(1, keepdim=True) / math.sqrt(VECTOR)
 
 
 class ResidualBlock(nn.Module):
@@ -158,7 +165,7 @@ class ResidualBlock(nn.Module):
 class Discriminator(nn.Module):
     """Picture and condition to one score an image (projection discriminator, Miyato & Koyama 2018)."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, *, contrastive: bool = False) -> None:
         super().__init__()
         resolutions = [2**i for i in range(int(math.log2(config.size)), 1, -1)]
         widths = [channels_at(r, config) for r in resolutions]
@@ -167,17 +174,24 @@ class Discriminator(nn.Module):
         self.minibatch_std = MinibatchStd(config.minibatch_std_group)
         self.conv = Conv(widths[-1] + 1, widths[-1], 3, gain=ACTIVATION_GAIN)
         self.linear = Linear(widths[-1] * 16, widths[-1], gain=ACTIVATION_GAIN)
-        outputs = config.w_dim if config.condition_dim else 1
-        self.out = Linear(widths[-1], outputs)
-        self.mapping = condition_mapping(config)
+        self.out = Linear(widths[-1], num_outputs(config.condition_dim))
+        self.condition = ConditionVector(config.condition_dim, VECTOR) if config.condition_dim else None
+        self.contrast = ContrastiveHead(widths[-1], config.condition_dim) if contrastive else None
 
     def forward(
         self, images: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"], *, dtype: torch.dtype = torch.float32
     ) -> Float[Tensor, "n 1"]:
+        return self.judge(images, condition, dtype=dtype).scores
+
+    def judge(
+        self, images: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"], *, dtype: torch.dtype = torch.float32
+    ) -> Judged:
+        """Scores, and the vectors that are contrasted if it was made to."""
         x = images.to(dtype, memory_format=torch.channels_last)
         x = activate(self.from_grey(x))
         for block in self.blocks:
             x = block(x)
         x = activate(self.conv(self.minibatch_std(x.float())))
-        x = self.out(activate(self.linear(x.flatten(1))))
-        return x if self.mapping is None else onto(self.mapping(None, condition), x)
+        features = activate(self.linear(x.flatten(1)))
+        scores = score(self.out(features), None if self.condition is None else self.condition(condition))
+        return Judged(scores) if self.contrast is None else Judged(scores, *self.contrast(features, condition))

@@ -1,4 +1,4 @@
-"""The training loop: alternate steps, adapt the augmentation, average the weights, tick."""
+"""The training loop: step, adapt the augmentation, average the weights, tick."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -13,19 +13,14 @@ from sorby.config import TrainConfig
 from sorby.models import ema
 from sorby.models.place import upload
 from sorby.seeds import rng_for
+from sorby.training import contragan, stylegan2
 from sorby.training.batches import Batches
 from sorby.training.state import State
-from sorby.training.steps import (
-    Scalars,
-    discriminator_step,
-    generator_step,
-    path_length_step,
-    r1_step,
-    simultaneous_step,
-)
+from sorby.training.steps import Batch, Scalars
 
 OnTick = Callable[[State, dict[str, float]], None]
 OnStep = Callable[[State], None]
+MODELS = {"stylegan2": stylegan2, "contragan": contragan}
 
 
 def train(
@@ -45,27 +40,20 @@ def train(
 
 
 def step(state: State, batches: Batches, config: TrainConfig, augment: Augment) -> Scalars:
-    """One batch: both networks, their regularisers when due, the augmentation probability and the average."""
+    """One batch: the networks, as their model has it, then the augmentation probability and the average."""
     number = state.images_seen // config.batch_size
     rng = rng_for(config.seed, "step", number, device=state.device)
     # What is decided on the CPU, such as which image is augmented how, makes no GPU wait.
     host_rng = rng_for(config.seed, "conditions and augmentation", number)
     real, condition = batches.at(state.images_seen, device=state.device)
-    asked = [upload(batches.draw_conditions(len(real), rng=host_rng), state.device) for _ in range(2)]
+    asked, asked_again = (upload(batches.draw_conditions(len(real), rng=host_rng), state.device) for _ in range(2))
 
     def augmented(images: Tensor) -> Tensor:
         return augment(images, p=state.ada.p, rng=host_rng)
 
-    if config.updates == "simultaneous":
-        scalars, real_scores = simultaneous_step(state, real, condition, asked[0], config, augment=augmented, rng=rng)
-    else:
-        of_g = generator_step(state, asked[0], config, augment=augmented, rng=rng)
-        of_d, real_scores = discriminator_step(state, real, condition, asked[1], config, augment=augmented, rng=rng)
-        scalars = of_g | of_d
-    if config.path_length_weight and number % config.path_length_interval == 0:
-        scalars |= path_length_step(state, asked[0], config, rng=rng)
-    if config.r1_gamma and number % config.r1_interval == 0:
-        scalars |= r1_step(state, real, condition, config, augment=augmented)
+    batch = Batch(number, real, condition, (asked, asked_again))
+    steps = MODELS[config.network.model]
+    scalars, real_scores = steps.step(state, batch, config, augment=augmented, rng=rng)
 
     state.images_seen += len(real)
     beta = ema.decay(len(real), state.images_seen, half_life_images=config.ema_kimg * 1000, rampup=config.ema_rampup)

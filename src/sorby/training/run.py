@@ -50,6 +50,7 @@ def train(
     if config.subset is not None:
         data = data.subset(config.subset, seed=config.seed)
     _check_size(data, config)
+    _check_conditions(data, config)
     _check_descriptors(config)
     augment = augmentation(config)
     _claim(out, config, data)
@@ -115,13 +116,19 @@ def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:
         },
         training={
             "preset": config.preset,
-            "updates": config.updates,
+            **_model(config),
             "seed": config.seed,
             "augmentation": ", ".join(config.augment) or "none",
             "symmetry": config.symmetry,
         },
         sorby_version=__version__,
     )
+
+
+def _model(config: TrainConfig) -> dict[str, str]:
+    """How the networks learnt, as far as the model leaves a choice."""
+    contrast: dict[str, str] = {} if config.contrastive == "none" else {"contrast": config.contrastive}
+    return {"updates": config.updates, **contrast} if config.network.model == "stylegan2" else contrast
 
 
 def quick_scorer(images: UInt8[np.ndarray, "n c h w"], config: TrainConfig, *, device: torch.device | str) -> Scorer:
@@ -175,6 +182,14 @@ def _check_size(data: Dataset, config: TrainConfig) -> None:
         raise DataError(
             f"{data.path} has patches of {data.size} px and preset {config.preset} draws {config.network.size} px: "
             f"prepare with --size {config.network.size} or choose another preset."
+        )
+
+
+def _check_conditions(data: Dataset, config: TrainConfig) -> None:
+    if config.contrastive != "none" and not data.space.dim:
+        raise DataError(
+            f"{data.path} has no conditions, and the contrastive loss of preset {config.preset} compares images by "
+            "them: prepare with --labels and --condition, or train with --set contrastive=none."
         )
 
 

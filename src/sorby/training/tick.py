@@ -22,6 +22,8 @@ from sorby.training.steps import compute_dtype
 
 SCORE_SEED = 1_000_000  # first seed of the pictures that are scored, away from those that a user looks at
 COLLAPSED = 0.1
+MORE_HOLD = {"stylegan2": "r1_gamma doubled", "contragan": "n_critic doubled"}
+"""What makes training of a model steadier."""
 
 
 @runtime_checkable
@@ -49,6 +51,7 @@ class Ticker:
         warn: Callable[[str], None],
     ) -> None:
         self.out, self.config, self.card = out, config, card
+        self.model = config.network.model
         self.reals, self.scorer = reals, scorer
         self.report, self.warn = report, warn
         self.warned: set[str] = set()
@@ -132,7 +135,7 @@ class Ticker:
         if bad:
             raise TrainingError(
                 f"{', '.join(bad)} is not finite, training stopped; the checkpoint from before is kept in {self.out}: "
-                "start a new run with --set learning_rate halved, r1_gamma doubled, or precision=float32."
+                f"start a new run with --set learning_rate halved, {MORE_HOLD[self.model]}, or precision=float32."
             )
 
     def _alarm_collapse(self, pictures: UInt8[np.ndarray, "n c h w"]) -> None:
@@ -141,7 +144,7 @@ class Ticker:
             self._warn_once(
                 "collapse",
                 f"the generated pictures differ {ratio:.0%} as much as real ones: early on, wait; if it lasts, start "
-                "a new run with r1_gamma doubled, or more images, or augmentation.",
+                f"a new run with {MORE_HOLD[self.model]}, or more images, or augmentation.",
             )
 
     def _alarm_p(self, state: State) -> None:
@@ -149,7 +152,7 @@ class Ticker:
             self._warn_once(
                 "p",
                 f"augmentation probability p is {state.ada.p:.2f}: the augmentations may leak into the pictures; more "
-                "images, a higher r1_gamma or fewer kimg help more than more augmentation.",
+                f"images, {MORE_HOLD[self.model]} or fewer kimg help more than more augmentation.",
             )
 
     def _warn_once(self, name: str, message: str) -> None:
