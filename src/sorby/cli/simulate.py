@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-EXAMPLES = {"--grid": "temperature=300,400,500", "--range": "time=60..600", "--set": "misfit=0"}
+EXAMPLES = {"--grid": "temperature=380,410,440", "--range": "time=900..1800", "--set": "misfit=0"}
 SPLITS = {"train": "to train on", "held-out": "held out", "held-out-condition": "of conditions held out"}
 
 
@@ -35,10 +35,10 @@ def simulate(
     ] = None,
     sample: Annotated[int | None, typer.Option(help=_help("sample") + " [48]")] = None,
     grid: Annotated[
-        list[str] | None, typer.Option(help=_help("grid") + " Such as temperature=300,400,500; repeatable.")
+        list[str] | None, typer.Option(help=_help("grid") + " Such as temperature=380,410,440; repeatable.")
     ] = None,
     ranges: Annotated[
-        list[str] | None, typer.Option("--range", help=_help("ranges") + " Such as time=60..600; repeatable.")
+        list[str] | None, typer.Option("--range", help=_help("ranges") + " Such as time=900..1800; repeatable.")
     ] = None,
     fixed: Annotated[
         list[str] | None, typer.Option("--set", help=_help("fixed") + " Such as misfit=0; repeatable.")
