@@ -89,7 +89,8 @@ def simulate(
         return
     with Bar() as bar:
         carry_out(plan, out, workers=workers, on_progress=bar.show)
-    typer.echo(f"Made {out}. Train on it with: sorby train {out}")
+    preset = " --preset simulated-64" if plan.settings.size == 64 and plan.settings.look == "plain" else ""
+    typer.echo(f"Made {out}. Train on it with: sorby train {out}{preset}")
 
 
 def summary(plan: "Plan") -> list[str]:
