@@ -89,7 +89,10 @@ def test_a_dry_run_writes_nothing(tmp_path, monkeypatch):
         (["spinodle"], "did you mean spinodal?"),
         (["spinodal", "--range", "temprature=300..400"], "did you mean temperature?"),
         (["spinodal", "--range", "temperature=300..9000"], "out of range"),
-        (["spinodal", "--range", "temperature=300-400"], "expected NAME=LOW..HIGH with numbers, such as time=900..1800"),
+        (
+            ["spinodal", "--range", "temperature=300-400"],
+            "expected NAME=LOW..HIGH with numbers, such as time=900..1800",
+        ),
         (["spinodal", "--set", "misfit"], "expected NAME=VALUE with numbers"),
         (["spinodal", "--set", "misfit=0", "--set", "misfit=1"], "given twice"),
         (["spinodal", "--grid", "temperature=300,x"], "expected NAME=VALUE,VALUE"),
