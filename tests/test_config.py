@@ -22,6 +22,11 @@ def test_paper_b_is_the_run_of_paper_b():
     assert (config.network.size, config.network.z_dim, config.total_images) == (128, 128, 800 * 1200)
 
 
+def test_nothing_is_also_a_name():
+    config = resolve("paper-b", {"contrastive": None, "symmetry": None})  # as --set contrastive=none gives it
+    assert (config.contrastive, config.symmetry) == ("none", "none")
+
+
 @pytest.mark.parametrize(
     ("size", "gpus", "batch", "gamma", "base", "rate"),
     [

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sorby.errors import ConfigError
 
@@ -182,6 +182,11 @@ class TrainConfig(_Settings):
     """Generated pictures a score."""
     descriptors: tuple[str, ...] = ()
     """Measures of metallography that the best generator is chosen by, such as area_fraction; empty for all."""
+
+    @field_validator("contrastive", "symmetry", mode="before")
+    @classmethod
+    def _nothing_by_name(cls, value: object) -> object:
+        return "none" if value is None else value  # --set reads the word as nothing, as other settings need it
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainConfig":
