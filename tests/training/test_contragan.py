@@ -92,6 +92,16 @@ def test_the_generator_ascends_the_scores_and_learns_the_contrast_of_its_own_pic
     assert all(torch.equal(critic_before[name], parameter) for name, parameter in state.D.named_parameters())
 
 
+def test_both_networks_learn_by_rmsprop_at_the_rate_of_the_settings():
+    """Not slowed for lazy regularisers, which are StyleGAN2's."""
+    state = new_state(tiny_contragan(learning_rate=0.0002))
+    for optimiser in (state.opt_G, state.opt_D):
+        assert isinstance(optimiser, torch.optim.RMSprop)
+        assert optimiser.param_groups[0]["lr"] == 0.0002
+    adam = new_state(tiny_contragan(optimiser="adam", learning_rate=0.0002, beta1=0.5)).opt_D.param_groups[0]
+    assert (adam["lr"], adam["betas"]) == (0.0002, (0.5, 0.99))
+
+
 def test_the_generator_learns_from_every_third_batch_where_n_critic_is_three():
     state, config = made()
     learnt = ["loss_G" in step(state, Batch(n, REAL, Y, (Y, Y)), config, augment=same, rng=rng())[0] for n in range(7)]
