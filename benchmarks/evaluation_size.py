@@ -103,7 +103,7 @@ def metallography(args: argparse.Namespace) -> dict[str, float]:
 
 def pictures(num: int, fraction: float, *, seed: int) -> np.ndarray:
     """Bright particles of a random fraction on a dark ground, with noise."""
-    from sorby.simulate.random_field import two_phase
+    from sorby.simulation.random_field import two_phase
 
     rng = np.random.default_rng(seed)
     made = np.empty((num, 1, SIDE_PX, SIDE_PX), dtype=np.uint8)

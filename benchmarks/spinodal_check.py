@@ -21,10 +21,10 @@ import numpy as np
 from bench import machine
 from scipy import fft
 
-from sorby.simulate import cahn_hilliard
-from sorby.simulate.cahn_hilliard import GRADIENT_ENERGY, energy, evolution, mobility
-from sorby.simulate.free_energy import GAS_CONSTANT, INTERACTION, binodal, free_energy
-from sorby.simulate.spinodal import DEFAULT_RANGES, spinodal
+from sorby.simulation import cahn_hilliard
+from sorby.simulation.cahn_hilliard import GRADIENT_ENERGY, energy, evolution, mobility
+from sorby.simulation.free_energy import GAS_CONSTANT, INTERACTION, binodal, free_energy
+from sorby.simulation.spinodal import DEFAULT_RANGES, spinodal
 
 TEMPERATURE_K = 713.15
 SIDE = 32  # of the case that py-pde solves too

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sorby.generator import Generator
     from sorby.measurement.run import measure
     from sorby.micrograph import Micrograph, read_micrograph, write_micrograph
+    from sorby.simulation.dataset import simulate
     from sorby.training.run import train
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "prepare",
     "read_micrograph",
     "resolve",
+    "simulate",
     "train",
     "write_micrograph",
 ]
@@ -46,6 +48,7 @@ _HOME = {
     "prepare": "sorby.data.prepare",
     "read_micrograph": "sorby.micrograph",
     "resolve": "sorby.config",
+    "simulate": "sorby.simulation.dataset",
     "train": "sorby.training.run",
     "write_micrograph": "sorby.micrograph",
 }

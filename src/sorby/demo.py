@@ -11,8 +11,8 @@ import numpy as np
 from sorby.atomic import new_folder, write_text
 from sorby.errors import DataError
 from sorby.micrograph import write_micrograph
-from sorby.simulate.random_field import two_phase
-from sorby.simulate.sem_look import sem_look, with_info_bar
+from sorby.simulation.random_field import two_phase
+from sorby.simulation.sem_look import sem_look, with_info_bar
 
 SHAPE = (480, 640)
 ISLAND_UM = 0.9

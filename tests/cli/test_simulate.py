@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from sorby.cli import app
 from sorby.data.dataset import Dataset
-from sorby.simulate.settings import Settings
-from sorby.simulate.simulators import RANDOM_FIELD, SPINODAL
+from sorby.simulation.settings import Settings
+from sorby.simulation.simulators import RANDOM_FIELD, SPINODAL
 
 from .test_main import sorby
 

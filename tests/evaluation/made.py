@@ -9,7 +9,7 @@ from torch import nn
 from sorby.conditions import ConditionSpace
 from sorby.data.dataset import Patch, write_dataset
 from sorby.metrics.features import FEATURE_NETWORKS, FILTER, FeatureNetwork
-from sorby.simulate.random_field import two_phase
+from sorby.simulation.random_field import two_phase
 
 FRACTIONS = (0.2, 0.3, 0.4, 0.5, 0.6)
 

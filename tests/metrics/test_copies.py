@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from sorby.errors import DataError
 from sorby.metrics import copies
 from sorby.metrics.copies import MOVES, Copy, align, audit, correlations, find_copies, structure
-from sorby.simulate.random_field import gaussian_field
+from sorby.simulation.random_field import gaussian_field
 
 SIZE = 64  # two pixels of a picture are one reduced pixel
 

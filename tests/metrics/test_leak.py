@@ -6,7 +6,7 @@ from sorby.augment import Augment
 from sorby.errors import DataError
 from sorby.metrics.leak import holm, independent, leaks
 from sorby.metrics.traces import anisotropy, emptiest, mirrored
-from sorby.simulate.random_field import gaussian_field
+from sorby.simulation.random_field import gaussian_field
 
 SIZE = 32
 MOVES = {

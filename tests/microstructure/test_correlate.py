@@ -15,7 +15,7 @@ from sorby.microstructure.correlate import (
     radial,
     two_point,
 )
-from sorby.simulate.random_field import two_phase
+from sorby.simulation.random_field import two_phase
 
 DENSITY, RADIUS = 0.003, 7.0
 """Discs per square pixel and their radius in pixels: 37 % of the plane is covered."""

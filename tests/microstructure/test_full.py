@@ -6,7 +6,7 @@ import pytest
 from sorby.microstructure.correlate import mean_crossings
 from sorby.microstructure.describe import QUANTITIES, Segmentation, describe
 from sorby.microstructure.full import ALL_QUANTITIES, describe_fully, euler_density
-from sorby.simulate.random_field import two_phase
+from sorby.simulation.random_field import two_phase
 from tests.microstructure.test_describe import discs
 from tests.microstructure.test_lamellae import lamellae
 

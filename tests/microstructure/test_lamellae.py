@@ -5,7 +5,7 @@ import pytest
 
 from sorby.micrograph import read_micrograph
 from sorby.microstructure.lamellae import Lamellae, lamellar_spacing, mean_random_spacing
-from sorby.simulate.random_field import gaussian_field, two_phase
+from sorby.simulation.random_field import gaussian_field, two_phase
 
 NONE = Lamellae(None, None, None)
 

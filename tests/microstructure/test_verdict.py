@@ -9,7 +9,7 @@ from sorby.measurement.measured import descriptor_table
 from sorby.micrograph import read_micrograph
 from sorby.microstructure.compare import agreement, overall, verdicts
 from sorby.microstructure.describe import QUANTITIES, comparable
-from sorby.simulate.random_field import gaussian_field
+from sorby.simulation.random_field import gaussian_field
 
 SIZE = 96
 

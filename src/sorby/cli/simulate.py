@@ -9,10 +9,10 @@ import typer
 
 from sorby.cli.prepare import Bar
 from sorby.errors import ConfigError
-from sorby.simulate.settings import Settings, make_settings
+from sorby.simulation.settings import Settings, make_settings
 
 if TYPE_CHECKING:
-    from sorby.simulate.dataset import Plan
+    from sorby.simulation.dataset import Plan
 
 Value = TypeVar("Value")
 
@@ -64,8 +64,8 @@ def simulate(
     superimpose: two real micrographs laid over each other, by the share of the second.
     """
     from sorby.data.archive import check_replaceable
-    from sorby.simulate.dataset import carry_out, make_plan
-    from sorby.simulate.simulators import simulator_named
+    from sorby.simulation.dataset import carry_out, make_plan
+    from sorby.simulation.simulators import simulator_named
 
     given = {
         "sample": sample,

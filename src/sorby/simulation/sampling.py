@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scipy.stats import qmc
 
 from sorby.errors import ConfigError
-from sorby.simulate.settings import Settings, Simulator, Variable
+from sorby.simulation.settings import Settings, Simulator, Variable
 
 DEFAULT_SAMPLE = 48
 DIGITS = 4

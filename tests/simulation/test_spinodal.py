@@ -3,8 +3,8 @@ import pytest
 from scipy import fft
 
 from sorby.errors import ConfigError
-from sorby.simulate.free_energy import binodal
-from sorby.simulate.spinodal import CONDITIONS, DEFAULT_RANGES, PIXEL_SIZE_UM, spinodal
+from sorby.simulation.free_energy import binodal
+from sorby.simulation.spinodal import CONDITIONS, DEFAULT_RANGES, PIXEL_SIZE_UM, spinodal
 
 USUAL = {"composition": 0.5, "temperature_c": 420, "time_s": 1800, "misfit": 0.0}
 

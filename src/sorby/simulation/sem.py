@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, UInt8
 from scipy import ndimage, signal
 
 from sorby.errors import ConfigError
-from sorby.simulate.random_field import gaussian_field
+from sorby.simulation.random_field import gaussian_field
 
 WHITE = 255
 CHARGE_PX = 24

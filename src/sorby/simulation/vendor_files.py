@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from sorby.atomic import new_file, write_text
 from sorby.errors import ConfigError
 from sorby.micrograph import round_length
-from sorby.simulate.sem_look import with_info_bar
+from sorby.simulation.sem_look import with_info_bar
 
 ZEISS_TAG, FEI_TAG = 34118, 34682
 ASCII = 2

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sorby.errors import ConfigError
-from sorby.simulate.cahn_hilliard import PIXEL_SIZE_UM, evolution
+from sorby.simulation.cahn_hilliard import PIXEL_SIZE_UM, evolution
 
 __all__ = ["CONDITIONS", "DEFAULT_RANGES", "PIXEL_SIZE_UM", "spinodal"]
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import fft, integrate
 
-from sorby.simulate import cahn_hilliard
-from sorby.simulate.cahn_hilliard import GRADIENT_ENERGY, MOLAR_VOLUME, energy, evolution, mobility
-from sorby.simulate.elasticity import C11, C12, C44
-from sorby.simulate.free_energy import GAS_CONSTANT, INTERACTION, binodal, curvature, free_energy
+from sorby.simulation import cahn_hilliard
+from sorby.simulation.cahn_hilliard import GRADIENT_ENERGY, MOLAR_VOLUME, energy, evolution, mobility
+from sorby.simulation.elasticity import C11, C12, C44
+from sorby.simulation.free_energy import GAS_CONSTANT, INTERACTION, binodal, curvature, free_energy
 
 T = 713.15  # 440 °C
 MISFIT = 0.012

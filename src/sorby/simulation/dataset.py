@@ -16,8 +16,9 @@ from sorby.data.pixels import encode, pixel_hash
 from sorby.data.pool import in_order
 from sorby.data.prepare import default_workers
 from sorby.errors import ConfigError
-from sorby.simulate.sampling import conditions_of, varied_in
-from sorby.simulate.settings import Settings, Simulator, Values, Variable
+from sorby.simulation.sampling import conditions_of, varied_in
+from sorby.simulation.settings import Settings, Simulator, Values, Variable, make_settings
+from sorby.simulation.simulators import simulator_named
 
 LICENCE = "none needed: simulated"
 FIELD_IN_PICTURES = 4
@@ -61,21 +62,25 @@ class Plan:
 
 
 def simulate(
-    simulator: Simulator,
+    simulator: Simulator | str,
     out: Path | str,
-    settings: Settings,
     *,
     workers: int | None = None,
     on_progress: Progress = lambda *_: None,
+    **settings: object,
 ) -> Dataset:
-    """Simulate a dataset at `out`, a zip by its suffix, else a folder.
+    """Simulate a dataset at `out`, a zip by its suffix, else a folder: `simulate("spinodal", "a.zip", sample=48)`.
 
-    The result depends on the simulator and the settings alone, not on the number of `workers`. A part of the fields is
-    held out (split "held-out"), and of whole conditions all fields (split "held-out-condition"); training sees neither.
-    Raises `ConfigError` for conditions that cannot be simulated, `DataError` where `out` cannot be written.
+    The simulator is "spinodal", "random-field", or one that is made of micrographs (`simulators.simulator_named`). The
+    settings are the fields of `Settings`. The result depends on these alone, not on the number of `workers`. A part of
+    the fields is held out (split "held-out"), and of whole conditions all fields (split "held-out-condition"); training
+    sees neither. Raises `ConfigError` for conditions that cannot be simulated, `DataError` where `out` cannot be
+    written.
     """
     check_replaceable(Path(out))
-    return carry_out(make_plan(simulator, settings), out, workers=workers, on_progress=on_progress)
+    if isinstance(simulator, str):
+        simulator = simulator_named(simulator)
+    return carry_out(make_plan(simulator, make_settings(**settings)), out, workers=workers, on_progress=on_progress)
 
 
 def make_plan(simulator: Simulator, settings: Settings) -> Plan:

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage, spatial
 
 from sorby.micrograph import round_length
-from sorby.simulate.random_field import gaussian_field
-from sorby.simulate.sem import count
+from sorby.simulation.random_field import gaussian_field
+from sorby.simulation.sem import count
 
 FERRITE, MARTENSITE = 0.24, 0.6
 """Mean grey of the two phases, from 0 (black) to 1 (white)."""

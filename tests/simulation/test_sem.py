@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sorby.errors import ConfigError
-from sorby.simulate.random_field import two_phase
-from sorby.simulate.sem import CHARGE_PX, SemLook, photograph
+from sorby.simulation.random_field import two_phase
+from sorby.simulation.sem import CHARGE_PX, SemLook, photograph
 
 BARE = SemLook(greys=(0.2, 0.7, 0.4), texture=0, edge=0, charging=0, shading=0, focus_px=0.01, electrons=1e7)
 """Nothing but the contrast of the phases."""

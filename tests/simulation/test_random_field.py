@@ -3,7 +3,7 @@ import pytest
 from scipy import fft, special, stats
 
 from sorby.errors import ConfigError
-from sorby.simulate.random_field import covariance, gaussian_field, two_phase, two_point_probability
+from sorby.simulation.random_field import covariance, gaussian_field, two_phase, two_point_probability
 
 
 def autocorrelation(values):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from sorby.simulate.free_energy import (
+from sorby.simulation.free_energy import (
     CRITICAL_TEMPERATURE_K,
     GAS_CONSTANT,
     INTERACTION,

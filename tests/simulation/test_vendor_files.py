@@ -8,9 +8,9 @@ from sorby.data.prepare import prepare
 from sorby.data.recipe import make_recipe
 from sorby.errors import ConfigError
 from sorby.micrograph import read_micrograph
-from sorby.simulate.random_field import two_phase
-from sorby.simulate.sem import SemLook, photograph
-from sorby.simulate.vendor_files import VENDORS, write_as
+from sorby.simulation.random_field import two_phase
+from sorby.simulation.sem import SemLook, photograph
+from sorby.simulation.vendor_files import VENDORS, write_as
 
 PIXEL_SIZES_UM = dict(zip(VENDORS, (0.05, 0.0004321, 0.1234567, 1 / 30), strict=True))
 

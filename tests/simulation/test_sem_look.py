@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from sorby.simulate.random_field import two_phase
-from sorby.simulate.sem_look import sem_look, with_info_bar
+from sorby.simulation.random_field import two_phase
+from sorby.simulation.sem_look import sem_look, with_info_bar
 
 PIXEL_SIZE_UM = 0.05
 

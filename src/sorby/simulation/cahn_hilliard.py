@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Complex, Float
 from scipy import fft
 
-from sorby.simulate.elasticity import coherency_modulus
-from sorby.simulate.free_energy import GAS_CONSTANT, binodal, chemical_potential, curvature, free_energy
+from sorby.simulation.elasticity import coherency_modulus
+from sorby.simulation.free_energy import GAS_CONSTANT, binodal, chemical_potential, curvature, free_energy
 
 PIXEL_SIZE_UM = 0.001
 """Side of a cell of the grid: 1 nm."""

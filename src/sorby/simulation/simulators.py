@@ -11,11 +11,11 @@ from jaxtyping import Float, UInt8
 
 from sorby.errors import ConfigError
 from sorby.micrograph import common_size
-from sorby.simulate import spinodal as mg2si_mg2sn
-from sorby.simulate.random_field import two_phase
-from sorby.simulate.sem import SemLook, expose, photograph
-from sorby.simulate.settings import Simulator, Values, Variable
-from sorby.simulate.superimpose import Source, read_source, superimpose, window_shape
+from sorby.simulation import spinodal as mg2si_mg2sn
+from sorby.simulation.random_field import two_phase
+from sorby.simulation.sem import SemLook, expose, photograph
+from sorby.simulation.settings import Simulator, Values, Variable
+from sorby.simulation.superimpose import Source, read_source, superimpose, window_shape
 
 RANDOM_FIELD_PIXEL_UM = 0.05
 """A pixel of the two-phase microstructures, which could be of any size."""

@@ -6,8 +6,8 @@ import pytest
 from sorby.data.dataset import Dataset
 from sorby.errors import ConfigError, DataError
 from sorby.metrics.sets import open_real
-from sorby.simulate.dataset import LICENCE, held_out_conditions, make_plan, simulate
-from sorby.simulate.settings import Simulator, Variable, make_settings
+from sorby.simulation.dataset import LICENCE, held_out_conditions, make_plan, simulate
+from sorby.simulation.settings import Simulator, Variable, make_settings
 
 SIZE = 8
 
@@ -37,7 +37,11 @@ SIMULATOR = Simulator(
 
 
 def settings(**changes):
-    return make_settings(**{"sample": 12, "images_per_condition": 20, "size": SIZE, "seed": 3} | changes)
+    return {"sample": 12, "images_per_condition": 20, "size": SIZE, "seed": 3} | changes
+
+
+def planned(simulator, **changes):
+    return make_plan(simulator, make_settings(**settings(**changes)))
 
 
 def keys(data):
@@ -47,7 +51,7 @@ def keys(data):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     out = tmp_path_factory.mktemp("simulated") / "noise.zip"
-    return simulate(SIMULATOR, out, settings(held_out_conditions=3))
+    return simulate(SIMULATOR, out, **settings(held_out_conditions=3))
 
 
 def test_each_condition_has_the_images_asked_for(data):
@@ -63,7 +67,7 @@ def test_a_picture_shows_the_condition_that_it_is_listed_under(data):
 
 
 def test_pictures_of_a_field_are_the_parts_of_it_that_their_boxes_say(data):
-    plan = make_plan(SIMULATOR, settings(held_out_conditions=3))
+    plan = planned(SIMULATOR, held_out_conditions=3)
     field = plan.fields[-1]
     whole = grey(draw((32, 32), field.values, np.random.default_rng((3, field.condition, field.number))))
     found = [index for index, patch in enumerate(data.patches) if patch.parent == field.name]
@@ -101,7 +105,7 @@ def test_the_fields_held_out_are_whole_and_their_conditions_are_trained_on(data)
     [(0.25, 64, {1}, 20), (0.5, 20, {1}, 20), (0.9, 20, {1}, 20), (0.1, 96, {0, 1}, 12)],
 )
 def test_the_share_held_out_is_spread_evenly_and_some_of_each_condition_is_trained_on(share, images, of_each, total):
-    plan = make_plan(SIMULATOR, settings(sample=20, images_per_condition=images, held_out=share))
+    plan = planned(SIMULATOR, sample=20, images_per_condition=images, held_out=share)
     held_out = Counter(field.condition for field in plan.fields if field.split == "held-out")
     assert {held_out[condition] for condition in range(20)} == of_each
     assert sum(held_out.values()) == total
@@ -128,8 +132,8 @@ def test_the_dataset_says_how_it_was_made_and_that_it_is_synthetic(data):
 
 def test_the_bytes_follow_from_the_seed_and_not_from_the_number_of_workers(data, tmp_path):
     again, other = tmp_path / "again.zip", tmp_path / "other.zip"
-    simulate(SIMULATOR, again, settings(held_out_conditions=3), workers=3)
-    simulate(SIMULATOR, other, settings(held_out_conditions=3, seed=4), workers=1)
+    simulate(SIMULATOR, again, **settings(held_out_conditions=3), workers=3)
+    simulate(SIMULATOR, other, **settings(held_out_conditions=3, seed=4), workers=1)
     assert again.read_bytes() == data.path.read_bytes()
     assert Dataset.open(other).hash != data.hash
 
@@ -141,7 +145,7 @@ def test_scores_of_a_generator_know_no_held_out_conditions(data):
 
 
 def test_without_held_out_fields_scores_are_against_what_was_trained_on(tmp_path):
-    simulate(SIMULATOR, tmp_path / "a.zip", settings(held_out=0, held_out_conditions=2))
+    simulate(SIMULATOR, tmp_path / "a.zip", **settings(held_out=0, held_out_conditions=2))
     sides = open_real(tmp_path / "a.zip", num=10_000, seed=0)
     assert {side: len(images) for side, images in sides.items()} == {None: 10 * 20}
 
@@ -154,23 +158,23 @@ def test_a_simulation_that_fails_leaves_nothing(tmp_path):
 
     broken = Simulator(**{**vars(SIMULATOR), "draw": fail})
     with pytest.raises(DataError, match="the oven broke"):
-        simulate(broken, tmp_path / "a.zip", settings())
+        simulate(broken, tmp_path / "a.zip", **settings())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_no_dataset_is_not_overwritten(tmp_path):
     (tmp_path / "a.zip").write_text("mine")
     with pytest.raises(DataError, match=r"a\.zip is there"):
-        simulate(SIMULATOR, tmp_path / "a.zip", settings())
+        simulate(SIMULATOR, tmp_path / "a.zip", **settings())
 
 
 def test_all_pictures_of_one_place_are_one_group_and_none_is_held_out(tmp_path):
     one_place = Simulator(**{**vars(SIMULATOR), "is_one_place": True, "shape": (20, 36)})
-    data = simulate(one_place, tmp_path / "a.zip", settings(images_per_condition=10))
+    data = simulate(one_place, tmp_path / "a.zip", **settings(images_per_condition=10))
     assert {(patch.split, patch.group) for patch in data.patches} == {("train", "noise")}
     assert max(patch.x_px for patch in data.patches) == 24
     with pytest.raises(ConfigError, match="no condition can be held out"):
-        make_plan(one_place, settings(held_out_conditions=1))
+        planned(one_place, held_out_conditions=1)
 
 
 def test_conditions_are_held_out_until_the_rest_would_not_span_the_ranges():
@@ -184,9 +188,9 @@ def test_conditions_are_held_out_until_the_rest_would_not_span_the_ranges():
 def test_fields_smaller_than_their_pictures_are_refused():
     small = Simulator(**{**vars(SIMULATOR), "shape": (6, 30)})
     with pytest.raises(ConfigError, match="30 x 6 px are smaller"):
-        make_plan(small, settings())
+        planned(small)
 
 
 def test_a_look_that_a_simulator_does_not_have_is_refused():
     with pytest.raises(ConfigError, match="no other look"):
-        make_plan(SIMULATOR, settings(look="sem"))
+        planned(SIMULATOR, look="sem")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from sorby.errors import ConfigError
-from sorby.simulate.sampling import conditions_of, sobol
-from sorby.simulate.settings import Simulator, Variable, make_settings
+from sorby.simulation.sampling import conditions_of, sobol
+from sorby.simulation.settings import Simulator, Variable, make_settings
 
 SIMULATOR = Simulator(
     name="oven",

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from sorby.simulate.elasticity import C11, C12, C44, coherency_modulus
+from sorby.simulation.elasticity import C11, C12, C44, coherency_modulus
 
 MISFIT = 0.01
 

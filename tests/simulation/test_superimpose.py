@@ -6,8 +6,8 @@ from scipy import ndimage
 from skimage.draw import disk
 
 from sorby.errors import ConfigError, DataError
-from sorby.simulate.simulators import superimposing
-from sorby.simulate.superimpose import source_of, superimpose, window_shape
+from sorby.simulation.simulators import superimposing
+from sorby.simulation.superimpose import source_of, superimpose, window_shape
 
 GROUND, OTHER_GROUND = 60, 90
 FEATURE, OTHER_FEATURE = 180, 250
