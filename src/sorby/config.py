@@ -22,7 +22,7 @@ class _Settings(BaseModel):
 
 
 OF_NETWORK = {
-    "stylegan2": ("w_dim", "mapping_layers", "noise", "minibatch_std_group"),
+    "stylegan2": ("w_dim", "mapping_layers", "layout", "minibatch_std_group"),
     "contragan": ("condition_by", "normalisation"),
 }
 OF_RUN = {
@@ -66,9 +66,9 @@ class NetworkConfig(_Settings):
     """Length of the latent w."""
     mapping_layers: int = Field(2, ge=1)
     """Fully connected layers from z to w."""
-    noise: float = Field(0.0, ge=0)
-    """Strength of the noise in each layer before anything is learnt: 0 as published. Above it, chance places what a
-    microstructure has no place for, from the start, and pictures of one condition are not all of one plan."""
+    layout: Literal["learnt", "random"] = "learnt"
+    """Stylegan2: what the features at 4 px start from. A learnt constant, as published, and noise added that is 0 at
+    first; or a random field, and noise from the start: chance then places what a microstructure has no place for."""
     channel_base: int = Field(16384, ge=32)
     """Feature maps at a resolution are this number divided by the resolution (by 32 at most in contragan) ..."""
     channel_max: int = Field(512, ge=1)

@@ -34,7 +34,7 @@ FORMAT = 1
 FILES = ("model.safetensors", "config.json", "README.md")
 CONDITION_SAMPLES = 1024
 MOST_AT_ONCE = 32
-LATER_SETTINGS = ("model", "noise", "condition_by", "normalisation")
+LATER_SETTINGS = ("model", "layout", "condition_by", "normalisation")
 """Settings that the first generators did not have; these keep the hash that their pictures bear."""
 
 Values = Mapping[str, str | float]

@@ -27,6 +27,8 @@ from sorby.models.layers import (
 )
 from sorby.models.resample import upsample
 
+NOISE = 0.5
+"""Strength of the noise before anything is learnt, where chance is to make the layout."""
 CONDITION_IN_W = 0.5
 """Standard deviation that the condition adds to w before anything is learnt; z gives about 1."""
 
@@ -67,8 +69,10 @@ class Synthesis(nn.Module):
         super().__init__()
         self.resolutions = [2**i for i in range(2, int(math.log2(config.size)) + 1)]
         widths = [channels_at(r, config) for r in self.resolutions]
-        self.const = nn.Parameter(torch.randn(widths[0], 4, 4))
-        styled = partial(StyledConv, w_dim=config.w_dim, noise=config.noise)
+        self.start_width = widths[0]
+        is_random = config.layout == "random"
+        self.const = None if is_random else nn.Parameter(torch.randn(widths[0], 4, 4))
+        styled = partial(StyledConv, w_dim=config.w_dim, noise=NOISE if is_random else 0)
         self.convs = nn.ModuleList([styled(widths[0], widths[0])])
         for i, o in pairwise(widths):
             self.convs.append(styled(i, o, up=True))
@@ -76,15 +80,20 @@ class Synthesis(nn.Module):
         self.to_grey = nn.ModuleList(ToGrey(width, config.channels, w_dim=config.w_dim) for width in widths)
 
     def draw_noise(self, n: int, *, rng: torch.Generator) -> list[Tensor]:
-        """Noise N(0, 1) for each convolution, "n 1 h w"."""
-        sizes = [4] + [r for r in self.resolutions[1:] for _ in range(2)]
-        return [torch.randn(n, 1, size, size, generator=rng, device=rng.device) for size in sizes]
+        """Noise N(0, 1) for each convolution, "n 1 h w"; before it what the features start from, if that is random."""
+        shapes = [] if self.const is not None else [(self.start_width, 4)]
+        shapes += [(1, 4)] + [(1, r) for r in self.resolutions[1:] for _ in range(2)]
+        return [torch.randn(n, c, side, side, generator=rng, device=rng.device) for c, side in shapes]
 
     def forward(
         self, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor], *, dtype: torch.dtype = torch.float32
     ) -> Float[Tensor, "n c h w"]:
         w = ws.unbind(1)
-        x = self.const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        if self.const is None:
+            start, *noise = noise
+        else:
+            start = self.const.expand(len(ws), -1, -1, -1)
+        x = start.to(dtype).contiguous(memory_format=torch.channels_last)
         x = self.convs[0](x, w[0], noise[0])
         picture = self.to_grey[0](x, w[1])
         for block in range(1, len(self.resolutions)):

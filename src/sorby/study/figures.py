@@ -85,7 +85,7 @@ def _truth(axis: Axes, found: Sequence[tuple[str, Prediction]], colours: Colours
     first = found[0][1]
     axis.set(title=first.title + (f", {first.unit}" if first.unit else ""))
     axis.set(xlabel="truth at a condition held out", ylabel="said of it")
-    axis.ticklabel_format(scilimits=(-3, 4))
+    axis.ticklabel_format(scilimits=(-4, 4))
 
 
 def _deviations(axis: Axes, rows: Sequence[DeviationRow], colours: Colours) -> None:
