@@ -1,5 +1,6 @@
 """What the numbers say, in plain words; and what they do not say."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -29,6 +30,9 @@ SURE = 0.01
 APART_BY_CHANCE = 0.05
 """More points than this do not lie apart by chance: each of their two intervals errs at one in twenty."""
 FURTHEST = 10
+MANY = 1e6
+"""From here on a number is told by its power of ten: particles per mm² of a structure in nanometres."""
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 MORE_DECIDE = "More micrographs and images decide it."
 FEW_COMPARED = f"At least {LEAST} micrographs and {LEAST} generated images that have them are needed."
 
@@ -187,10 +191,15 @@ def _beside(score: Score, form: Callable[[float], str]) -> str:
 def number(value: float) -> str:
     """Three digits, as many as a score is worth, with a minus sign that can be told from a dash.
 
-    >>> number(12.3456), number(-0.0123456), number(134.56)
-    ('12.3', '−0.0123', '135')
+    >>> number(12.3456), number(-0.0123456), number(134.56), number(754262246)
+    ('12.3', '−0.0123', '135', '7.54 × 10⁸')
     """
-    return (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
+    if math.isfinite(value) and abs(value) >= MANY:
+        digits, exponent = f"{value:.2e}".split("e+")
+        text = f"{digits} × 10{str(int(exponent)).translate(RAISED)}"
+    else:
+        text = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return text.replace("-", "−")
 
 
 def with_interval(of: Number) -> str:
