@@ -89,7 +89,7 @@ def simulate(
         return
     with Bar() as bar:
         carry_out(plan, out, workers=workers, on_progress=bar.show)
-    preset = " --preset simulated-64" if plan.settings.size == 64 and plan.settings.look == "plain" else ""
+    preset = " --preset contragan-64" if plan.settings.size == 64 and plan.settings.look == "plain" else ""
     typer.echo(f"Made {out}. Train on it with: sorby train {out}{preset}")
 
 
