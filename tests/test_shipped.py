@@ -20,18 +20,36 @@ def name(request):
 
 
 def test_those_of_the_readme_come_with_sorby():
-    assert shipped.names() == ["uhcs-128", "uhcs-64"]
+    assert shipped.names() == ["uhcs-128", "uhcs-64", "uhcs-classes-64"]
 
 
+def means_of(pictures):
+    names = [quantity.name for quantity in QUANTITIES]
+    return dict(zip(names, np.nanmean(descriptor_table([pictures]), axis=0), strict=True))
+
+
+@pytest.mark.parametrize("name", ["uhcs-64", "uhcs-128"])
 def test_each_draws_what_the_steel_looks_like_by_its_name_alone(name):
     # Grey values and carbides of docs/results-spheroidite.md; a network that learnt nothing draws neither.
     generator = Generator.load(name)
     pictures = generator.images(range(64))
     assert pictures.shape == (64, 1, generator.card.size, generator.card.size)
-    names = [quantity.name for quantity in QUANTITIES]
-    means = dict(zip(names, np.nanmean(descriptor_table([pictures]), axis=0), strict=True))
+    means = means_of(pictures)
     assert means["area_fraction"] == pytest.approx(0.25, abs=0.05)
     assert means["mean_diameter"] == pytest.approx(6, abs=1)
+
+
+def test_the_one_of_classes_draws_each_class_and_not_the_mean_of_them():
+    # What sets real ones apart, docs/results-conditions.md: lamellae run one way, a network is the coarsest.
+    generator = Generator.load("uhcs-classes-64")
+    classes = generator.card.space.conditions[0].classes
+    network, pearlite, spheroidite = (
+        means_of(generator.images(range(64), condition={"microconstituent": name})) for name in classes
+    )
+    for other in (network, spheroidite):
+        assert pearlite["axis_ratio"] < other["axis_ratio"] - 0.05
+        assert pearlite["mean_aspect_ratio"] > other["mean_aspect_ratio"] + 0.1
+    assert network["mean_chord"] > 1.2 * max(pearlite["mean_chord"], spheroidite["mean_chord"])
 
 
 def test_each_is_small_and_says_whose_data_it_learnt_from(name):

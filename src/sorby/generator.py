@@ -229,7 +229,7 @@ def describe(card: GeneratorCard) -> str:
         f"- Trained on {card.images_seen / 1000:g} kimg",
         *(f"- Data, {key}: {value}" for key, value in card.data.items()),
         *(f"- Training, {key}: {value}" for key, value in card.training.items()),
-        *(f"- Condition: {condition.model_dump_json()}" for condition in card.space.conditions),
+        *(f"- Condition, {condition.describe()}" for condition in card.space.conditions),
         *(f"- Quick score {key}: {value:.4g}" for key, value in card.scores.items()),
         f"- Written by Sorby {card.sorby_version}",
     ]

@@ -20,7 +20,8 @@ def generate(
     generator: Annotated[
         Path,
         typer.Argument(
-            help="Generator folder, a run (its best generator is used), or one of Sorby's own: uhcs-64, uhcs-128."
+            help="Generator folder, a run (its best generator is used), or one of Sorby's own: uhcs-64, uhcs-128, "
+            "uhcs-classes-64."
         ),
     ],
     more: Annotated[
