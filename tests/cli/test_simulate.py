@@ -6,8 +6,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from sorby.cli import app
+from sorby.cli.simulate import advice
 from sorby.data.dataset import Dataset
-from sorby.simulation.settings import Settings
+from sorby.simulation.dataset import make_plan
+from sorby.simulation.settings import Settings, make_settings
 from sorby.simulation.simulators import RANDOM_FIELD, SPINODAL
 
 from .test_main import sorby
@@ -72,6 +74,17 @@ def test_two_micrographs_are_superimposed(tmp_path):
     data = Dataset.open(tmp_path / "c")
     is_bright = data.images() > 130
     assert is_bright[6:].mean() > 2 * is_bright[:6].mean()
+
+
+@pytest.mark.parametrize(
+    ("size", "look", "expected"),
+    [(64, "plain", " --preset contragan-64"), (128, "plain", " --preset contragan-64 --set network.size=128"),
+     (64, "sem", ""), (32, "plain", "")],
+)  # fmt: skip
+def test_smooth_pictures_are_sent_to_the_networks_that_learn_them(size, look, expected):
+    settings = make_settings(sample=2, size=size, look=look)
+    assert advice(make_plan(SPINODAL, settings)) == expected
+    assert advice(make_plan(RANDOM_FIELD, settings)) == ""
 
 
 def test_a_dry_run_writes_nothing(tmp_path, monkeypatch):

@@ -89,8 +89,15 @@ def simulate(
         return
     with Bar() as bar:
         carry_out(plan, out, workers=workers, on_progress=bar.show)
-    preset = " --preset contragan-64" if plan.settings.size == 64 and plan.settings.look == "plain" else ""
-    typer.echo(f"Made {out}. Train on it with: sorby train {out}{preset}")
+    typer.echo(f"Made {out}. Train on it with: sorby train {out}{advice(plan)}")
+
+
+def advice(plan: "Plan") -> str:
+    """What learns smooth pictures best; a discriminator that knows photographs collapses on them."""
+    size = plan.settings.size
+    if plan.simulator.name != "spinodal" or plan.settings.look != "plain" or size < 64:
+        return ""
+    return " --preset contragan-64" + (f" --set network.size={size}" if size > 64 else "")
 
 
 def summary(plan: "Plan") -> list[str]:
