@@ -220,7 +220,7 @@ MAY_CHANGE = ("kimg", "score_ticks")
 
 
 def presets() -> dict[str, dict[str, Any]]:
-    """Settings of each preset by name, from `presets.toml`; `about` is a sentence on it."""
+    """Each preset by name as `presets.toml` has it: what it starts from, and what it changes; `about` says why."""
     return tomllib.loads(resources.files("sorby").joinpath("presets.toml").read_text())
 
 
@@ -255,11 +255,16 @@ def resolve(preset: str, changes: Mapping[str, Any] | None = None, *, size: int 
     known = presets()
     if preset not in known and preset != "auto":
         raise ConfigError(f"There is no preset {preset!r}: choose one of auto, {', '.join(known)}.")
-    settings = auto(size, gpus=gpus) if preset == "auto" else dict(known[preset])
-    settings.pop("about", None)
-    if rules := settings.pop("auto", None):
-        settings = _merge(auto(**rules), settings)
+    settings = auto(size, gpus=gpus) if preset == "auto" else _settings_of(preset, known)
     return check(_merge(settings, {"preset": preset, **(changes or {})}))
+
+
+def _settings_of(preset: str, known: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The changes of a preset laid over those of the one that it is like, or over the published rules."""
+    changes = {key: value for key, value in known[preset].items() if key not in ("about", "like", "auto")}
+    if like := known[preset].get("like"):
+        return _merge(_settings_of(like, known), changes)
+    return _merge(auto(**known[preset]["auto"]), changes) if "auto" in known[preset] else changes
 
 
 def check(settings: Mapping[str, Any]) -> TrainConfig:
