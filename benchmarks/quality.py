@@ -57,9 +57,12 @@ NETWORKS = {"efficientnet-lite0": "lite0", "inception": "Inception"}
 SCORES = ("KID lite0", "KID Inception", "FID lite0", "FID Inception", "descriptor error")
 PANELS = ("KID Inception", "KID lite0", "descriptor error")
 PICTURES, AT_ONCE, ON_SHEET = 500, 50, 32
+STATE = "state.pt"
 UNUSED = ("requests", "torchvision", "aim", "fire", "vector_quantize_pytorch")
 """What the others import and these trainings do not use; it need not be there."""
 
+Parts = dict[str, Any]
+"""What a training goes on from, by name: each has `state_dict` and `load_state_dict`."""
 Show = Callable[[], tuple[np.ndarray, dict[str, float]]]
 """Gives the pictures of a moment, and its losses."""
 Row = dict[str, Any]
@@ -75,6 +78,21 @@ class Recorder:
         self.last, self.next = 0, self.every
         self.seconds = np.zeros(2)
         self.started = _clocks()
+        self.parts: Parts = {}
+
+    def resume(self, parts: Parts) -> int:
+        """Take on the state of `parts`, of chance and of the clocks that the newest snapshot kept; the images seen."""
+        self.parts, kept = parts, self.args.out / STATE
+        if kept.is_file():
+            state = torch.load(kept, weights_only=False)
+            for name, part in parts.items():
+                part.load_state_dict(state["parts"][name])
+            random.setstate(state["random"])
+            torch.set_rng_state(state["torch"])
+            self.last, self.seconds = state["images_seen"], state["seconds"]
+            self.next = (self.last // self.every + 1) * self.every
+        self.started = _clocks()
+        return self.last
 
     def __call__(self, seen: int, show: Show) -> None:
         """To be called after each batch with the images seen; writes where a multiple of `--every` was passed."""
@@ -96,7 +114,17 @@ class Recorder:
         speed = f"{(seen - self.last) / spent[0]:.1f} images per CPU second"
         print(f"{seen / 1000:.2f} kimg, {cpu:.0f} CPU s, {wall:.0f} s, {speed}, {shown}", flush=True)
         self.last, self.next = seen, (seen // self.every + 1) * self.every
+        self._keep()
         self.started = _clocks()
+
+    def _keep(self) -> None:
+        parts = {name: part.state_dict() for name, part in self.parts.items()}
+        chance = {"random": random.getstate(), "torch": torch.get_rng_state()}
+        torch.save(
+            {"parts": parts, "images_seen": self.last, "seconds": self.seconds} | chance,
+            self.args.out / f"{STATE}.new",
+        )
+        (self.args.out / f"{STATE}.new").replace(self.args.out / STATE)
 
 
 def _clocks() -> np.ndarray:
@@ -106,6 +134,7 @@ def _clocks() -> np.ndarray:
 
 def train_sorby(dataset: Dataset, args: argparse.Namespace, record: Recorder) -> None:
     """A run of its own, with all that it writes every `--every`, but for the scores."""
+    record.resume({})
 
     def show(line: dict[str, float]) -> tuple[np.ndarray, dict[str, float]]:
         pictures = Generator.load(args.out / "run" / "last").images(range(PICTURES))
@@ -156,7 +185,9 @@ def train_official(dataset: Dataset, args: argparse.Namespace, record: Recorder)
         nothing = torch.zeros(AT_ONCE, 0)
         return drawn(lambda: G_ema(torch.randn(AT_ONCE, net.z_dim), nothing)), means | {"p": float(pipe.p)}
 
-    for number, seen in enumerate(range(0, record.total, size)):
+    parts = {"G": G, "D": D, "G_ema": G_ema, "of_G": of_G, "of_D": of_D, "pipe": pipe}
+    for seen in range(record.resume(parts), record.total, size):
+        number = seen // size
         real, nothing = data.at(seen)
         latents = torch.randn(len(phases) * size, net.z_dim).split(size)
         for (name, network, optimiser, interval), z in zip(phases, latents, strict=True):
@@ -212,11 +243,14 @@ def train_lucidrains(dataset: Dataset, args: argparse.Namespace, record: Recorde
         aug_prob=0.25,
     )
     trainer.save = trainer.evaluate = lambda *_: None
-    trainer.loader = (((data.at(seen)[0] + 1) / 2).repeat(1, 3, 1, 1) for seen in range(0, record.total, size))
     trainer.init_GAN()
+    GAN = trainer.GAN
+    seen = record.resume({"GAN": GAN, "G_opt": GAN.G_opt, "D_opt": GAN.D_opt})
+    trainer.steps = seen // size
+    trainer.loader = (((data.at(at)[0] + 1) / 2).repeat(1, 3, 1, 1) for at in range(seen, record.total, size))
 
     def generate() -> torch.Tensor:
-        S, G = trainer.GAN.S, trainer.GAN.G
+        S, G = GAN.S, GAN.G
         ws = code.styles_def_to_tensor(code.latent_to_w(S, code.noise_list(AT_ONCE, G.num_layers, G.latent_dim, 0)))
         return G(ws, code.image_noise(AT_ONCE, G.image_size, 0)).mean(1, keepdim=True) * 2 - 1
 
@@ -346,8 +380,8 @@ def main() -> None:
         if args.plot:
             plot(rows, args.plot)
         return
-    if any(args.out.glob("*.npz")):
-        sys.exit(f"{args.out} holds a run: choose another --out.")
+    if any(args.out.glob("*.npz")) and not (args.out / STATE).is_file():
+        sys.exit(f"{args.out} holds a run without {STATE}, to go on from: choose another --out.")
     args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
