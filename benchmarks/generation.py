@@ -21,8 +21,9 @@ import numpy as np
 import torch
 from bench import in_own_process, machine, spread
 
+from sorby.card import GeneratorCard
 from sorby.config import resolve
-from sorby.generator import Generator, GeneratorCard
+from sorby.generator import Generator
 from sorby.models.stylegan2 import GeneratorNetwork
 
 NAMES = {"bfloat16": "Sorby, bfloat16", "float32": "Sorby, float32", "official": "StyleGAN2-ADA"}

@@ -25,11 +25,12 @@ from torch.utils.flop_counter import flop_registry
 from train import SHARE, per_kimg, settings, sorby_phases, timed
 
 from sorby.allocator import keep_freed_memory
+from sorby.card import GeneratorCard
 from sorby.conditions import ConditionSpace
 from sorby.config import resolve
 from sorby.data.dataset import Dataset, Patch, write_dataset
 from sorby.draw import draw
-from sorby.generator import Generator, GeneratorCard
+from sorby.generator import Generator
 from sorby.models.stylegan2 import GeneratorNetwork
 from sorby.report.plots import GENERATED, QUIET, STYLE
 

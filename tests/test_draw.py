@@ -3,9 +3,10 @@ import pytest
 import torch
 from PIL import Image
 
+from sorby.card import GeneratorCard
 from sorby.config import NetworkConfig
 from sorby.draw import draw
-from sorby.generator import Generator, GeneratorCard
+from sorby.generator import Generator
 from sorby.micrograph import read_micrograph
 from sorby.models.stylegan2 import GeneratorNetwork
 

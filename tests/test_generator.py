@@ -7,10 +7,11 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from sorby.allocator import LARGEST_KEPT_BYTES
+from sorby.card import GeneratorCard
 from sorby.conditions import Condition, ConditionSpace
 from sorby.config import NetworkConfig, resolve
 from sorby.errors import ConfigError, SorbyError, WeightsError
-from sorby.generator import Generator, GeneratorCard, at_once, from_grey_values, to_grey_values
+from sorby.generator import Generator, at_once, from_grey_values, to_grey_values
 from sorby.models.place import fastest_dtype
 from sorby.models.stylegan2 import GeneratorNetwork, channels_at
 

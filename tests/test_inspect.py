@@ -4,11 +4,12 @@ import zipfile
 import numpy as np
 import pytest
 
+from sorby.card import GeneratorCard
 from sorby.conditions import ConditionSpace
 from sorby.config import resolve, to_toml
 from sorby.data.dataset import Patch, write_dataset
 from sorby.errors import DataError
-from sorby.generator import Generator, GeneratorCard
+from sorby.generator import Generator
 from sorby.inspect import resume_command, summarise
 from sorby.micrograph import write_micrograph
 from sorby.models.stylegan2 import GeneratorNetwork

@@ -9,12 +9,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -22,7 +21,7 @@ from torch import Tensor
 
 from sorby.allocator import LARGEST_KEPT_BYTES, keep_freed_memory
 from sorby.atomic import new_folder, write_bytes, write_text
-from sorby.conditions import ConditionSpace
+from sorby.card import FORMAT, GeneratorCard, describe, shape_of
 from sorby.config import NetworkConfig
 from sorby.errors import ConfigError, WeightsError
 from sorby.models.build import AnyGenerator, generator_network, largest_activation
@@ -30,48 +29,19 @@ from sorby.models.place import fastest_dtype, place
 from sorby.seeds import rng_for
 from sorby.shipped import FOLDER, names
 
-FORMAT = 1
 FILES = ("model.safetensors", "config.json", "README.md")
 CONDITION_SAMPLES = 1024
 MOST_AT_ONCE = 32
-LATER_SETTINGS = ("model", "layout", "condition_by", "normalisation")
-"""Settings that the first generators did not have; these keep the hash that their pictures bear."""
 
 Values = Mapping[str, str | float]
 
 
-class GeneratorCard(BaseModel):
-    """All that has to be known of a generator to use it and to believe it."""
+class Latents(NamedTuple):
+    """What a picture is drawn from."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int = FORMAT
-    """Version of this file."""
-    network: NetworkConfig
-    """Shape of the network."""
-    pixel_size_um: float | None = None
-    """Micrometres a pixel of its pictures; None where the data had none, or several."""
-    space: ConditionSpace = ConditionSpace()
-    """The conditions it was trained with."""
-    seen_conditions: tuple[dict[str, str | float], ...] = ()
-    """Combinations of conditions in the training data, distinct, in the order of the data."""
-    seen_counts: tuple[int, ...] = ()
-    """How many patches had each of `seen_conditions`."""
-    images_seen: int = 0
-    """Real images shown in training."""
-    data: dict[str, Any] = {}
-    """The training data: name, hash, numbers of patches and parents, licence."""
-    training: dict[str, Any] = {}
-    """How it was trained: preset, seed, augmentation."""
-    scores: dict[str, float] = {}
-    """Quick scores at the moment of saving."""
-    sorby_version: str = ""
-    """Version of Sorby that wrote it."""
-
-    @property
-    def size(self) -> int:
-        """Height and width in px."""
-        return self.network.size
+    z: Float[Tensor, "n z"]
+    noise: tuple[Tensor, ...]
+    """Of each layer, "n c h w"; empty for a network that draws none."""
 
 
 class Generator:
@@ -132,7 +102,7 @@ class Generator:
     @property
     def hash(self) -> str:
         """SHA-256 of the weights and the shape of the network: names this generator."""
-        digest = hashlib.sha256(_shape(self.card.network).encode())
+        digest = hashlib.sha256(shape_of(self.card.network).encode())
         digest.update(save_tensors(self._tensors()))
         return digest.hexdigest()
 
@@ -156,9 +126,11 @@ class Generator:
             raise ConfigError(f"Truncation is {truncation}, expected 0 to 1.")
         network = self.card.network
         size = batch_size or at_once(network, self.device, self.dtype)
-        parts = [
-            self._draw(list(seeds[start : start + size]), truncation, condition) for start in range(0, len(seeds), size)
-        ]
+        parts = []
+        for start in range(0, len(seeds), size):
+            some = seeds[start : start + size]
+            z, noise = self.latents(some)
+            parts.append(self.draw(self.styles(z, self.encoded(some, condition), truncation), noise))
         empty = np.zeros((0, network.channels, network.size, network.size), np.uint8)
         return np.concatenate(parts) if parts else empty
 
@@ -170,21 +142,37 @@ class Generator:
         weights = torch.tensor(self.card.seen_counts, dtype=torch.float64)
         return seen[int(torch.multinomial(weights, 1, generator=rng_for(seed, "condition")))]
 
-    @torch.inference_mode()
-    def _draw(self, seeds: list[int], truncation: float, condition: Values | None) -> UInt8[np.ndarray, "n c h w"]:
+    def latents(self, seeds: Sequence[int]) -> Latents:
+        """z and noise of each seed."""
         rngs = [rng_for(seed, "picture") for seed in seeds]
-        z = torch.cat([torch.randn(1, self.network.z_dim, generator=rng) for rng in rngs]).to(self.device)
+        z = torch.cat([torch.randn(1, self.network.z_dim, generator=rng) for rng in rngs])
         layers = zip(*(self.network.synthesis.draw_noise(1, rng=rng) for rng in rngs), strict=True)
-        noise = [torch.cat(layer).to(self.device) for layer in layers]
+        return Latents(z.to(self.device), tuple(torch.cat(layer).to(self.device) for layer in layers))
+
+    def encoded(self, seeds: Sequence[int], condition: Values | None = None) -> Float[Tensor, "n k"]:
+        """The condition of each seed, or the one asked for, as the network reads it."""
         asked = [self.condition_of(seed) if condition is None else condition for seed in seeds]
-        encoded = torch.from_numpy(np.stack([self.card.space.encode(values) for values in asked])).to(self.device)
+        return torch.from_numpy(np.stack([self.card.space.encode(values) for values in asked])).to(self.device)
+
+    @torch.inference_mode()
+    def styles(
+        self, z: Float[Tensor, "n z"], encoded: Float[Tensor, "n k"], truncation: float | Float[Tensor, " n"] = 1.0
+    ) -> Float[Tensor, "n l d"]:
+        """w of each layer, truncated by one number or by one for each picture."""
         ws = self.network.styles(z, encoded)
-        if truncation < 1:
-            mean = self._mean_w(encoded)[:, None]
-            ws = mean + truncation * (ws - mean)
+        psi = torch.as_tensor(truncation, device=self.device).expand(len(ws))[:, None, None]
+        if bool((psi == 1).all()):
+            return ws
+        mean = self.mean_w(encoded)[:, None]
+        return mean + psi * (ws - mean)
+
+    @torch.inference_mode()
+    def draw(self, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor]) -> UInt8[np.ndarray, "n c h w"]:
+        """The picture of each w and noise, all at once."""
         return to_grey_values(self.network.synthesis(ws, noise, dtype=self.dtype))
 
-    def _mean_w(self, encoded: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+    @torch.inference_mode()
+    def mean_w(self, encoded: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
         """Centre of truncation: the mean of w, at the condition where there is one."""
         if not encoded.shape[1]:
             return self.network.w_mean.expand(len(encoded), -1)
@@ -215,32 +203,6 @@ def to_grey_values(images: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n c h
 def from_grey_values(images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """Grey values 0 to 255 to [-1, 1]."""
     return images.float() / 127.5 - 1
-
-
-def describe(card: GeneratorCard) -> str:
-    """The card in words, as Markdown."""
-    scale = "not known" if card.pixel_size_um is None else f"{card.pixel_size_um:g} µm a pixel"
-    lines = [
-        "# A Sorby generator",
-        "",
-        "Pictures drawn by this generator are synthetic. They are not evidence of a microstructure that was observed.",
-        "",
-        f"- Picture: {card.size} x {card.size} px, {card.network.channels} channel(s), scale {scale}",
-        f"- Trained on {card.images_seen / 1000:g} kimg",
-        *(f"- Data, {key}: {value}" for key, value in card.data.items()),
-        *(f"- Training, {key}: {value}" for key, value in card.training.items()),
-        *(f"- Condition, {condition.describe()}" for condition in card.space.conditions),
-        *(f"- Quick score {key}: {value:.4g}" for key, value in card.scores.items()),
-        f"- Written by Sorby {card.sorby_version}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _shape(network: NetworkConfig) -> str:
-    """The shape of a network as it enters its hash: settings that came later count where they are not the default."""
-    fields = type(network).model_fields
-    unchanged = {name for name in LATER_SETTINGS if getattr(network, name) == fields[name].default}
-    return network.model_dump_json(exclude=unchanged)
 
 
 def _generator_folder(path: Path) -> Path:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sorby.card import GeneratorCard
 from sorby.conditions import ConditionSpace
 from sorby.config import TrainConfig, flat, from_toml, resolve
 from sorby.data.dataset import Dataset, is_dataset
 from sorby.errors import DataError
-from sorby.generator import Generator, GeneratorCard
+from sorby.generator import Generator
 from sorby.micrograph import read_micrograph
 from sorby.shipped import located
 from sorby.sources import IMAGE_SUFFIXES

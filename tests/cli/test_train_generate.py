@@ -122,9 +122,10 @@ def conditional(tmp_path_factory):
     """A generator of a temperature, a strain rate and a way of cooling, that has learnt nothing."""
     import torch
 
+    from sorby.card import GeneratorCard
     from sorby.conditions import ConditionSpace
     from sorby.config import NetworkConfig
-    from sorby.generator import Generator, GeneratorCard
+    from sorby.generator import Generator
     from sorby.models.stylegan2 import GeneratorNetwork
 
     rows = [

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from sorby.card import GeneratorCard
 from sorby.conditions import ConditionSpace
 from sorby.config import NetworkConfig
 from sorby.data.dataset import Dataset, Patch, write_dataset
 from sorby.errors import ConfigError
 from sorby.evaluation import at_conditions as room
 from sorby.evaluation.at_conditions import MOST_SHOWN, at_conditions, conditioning, real_images, shown, unseen_of
-from sorby.generator import Generator, GeneratorCard
+from sorby.generator import Generator
 from sorby.models.stylegan2 import GeneratorNetwork
 from tests.evaluation.made import FRACTIONS, block_means, fields
 

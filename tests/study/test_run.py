@@ -6,11 +6,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from sorby.card import GeneratorCard
 from sorby.cli import app
 from sorby.config import NetworkConfig
 from sorby.data.dataset import Dataset
 from sorby.evaluation.at_conditions import real_images
-from sorby.generator import Generator, GeneratorCard
+from sorby.generator import Generator
 from sorby.models.stylegan2 import GeneratorNetwork
 from sorby.study.figures import figure_of
 from sorby.study.plan import plan_of, read_study

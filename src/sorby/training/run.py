@@ -14,10 +14,10 @@ from sorby import __version__
 from sorby.allocator import keep_freed_memory
 from sorby.atomic import recover_folder, write_text
 from sorby.augment import Augment
+from sorby.card import GeneratorCard
 from sorby.config import MAY_CHANGE, TrainConfig, flat, from_toml, to_toml
 from sorby.data.dataset import Dataset
 from sorby.errors import ConfigError, DataError, WeightsError
-from sorby.generator import GeneratorCard
 from sorby.training import checkpoint
 from sorby.training.batches import Batches
 from sorby.training.loop import OnStep

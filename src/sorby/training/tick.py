@@ -12,9 +12,10 @@ from jaxtyping import UInt8
 
 from sorby.atomic import write_text
 from sorby.augment.controller import HIGH_P
+from sorby.card import GeneratorCard
 from sorby.config import TrainConfig
 from sorby.errors import TrainingError
-from sorby.generator import Generator, GeneratorCard
+from sorby.generator import Generator
 from sorby.micrograph import write_micrograph
 from sorby.training import checkpoint
 from sorby.training.state import State

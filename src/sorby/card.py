@@ -1,0 +1,72 @@
+"""The card of a generator: all that has to be known to use its pictures and to believe them."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from sorby.conditions import ConditionSpace
+from sorby.config import NetworkConfig
+
+FORMAT = 1
+LATER_SETTINGS = ("model", "layout", "condition_by", "normalisation")
+"""Settings that the first generators did not have; these keep the hash that their pictures bear."""
+
+
+class GeneratorCard(BaseModel):
+    """What is written beside the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    """Version of this file."""
+    network: NetworkConfig
+    """Shape of the network."""
+    pixel_size_um: float | None = None
+    """Micrometres a pixel of its pictures; None where the data had none, or several."""
+    space: ConditionSpace = ConditionSpace()
+    """The conditions it was trained with."""
+    seen_conditions: tuple[dict[str, str | float], ...] = ()
+    """Combinations of conditions in the training data, distinct, in the order of the data."""
+    seen_counts: tuple[int, ...] = ()
+    """How many patches had each of `seen_conditions`."""
+    images_seen: int = 0
+    """Real images shown in training."""
+    data: dict[str, Any] = {}
+    """The training data: name, hash, numbers of patches and parents, licence."""
+    training: dict[str, Any] = {}
+    """How it was trained: preset, seed, augmentation."""
+    scores: dict[str, float] = {}
+    """Quick scores at the moment of saving."""
+    sorby_version: str = ""
+    """Version of Sorby that wrote it."""
+
+    @property
+    def size(self) -> int:
+        """Height and width in px."""
+        return self.network.size
+
+
+def describe(card: GeneratorCard) -> str:
+    """The card in words, as Markdown."""
+    scale = "not known" if card.pixel_size_um is None else f"{card.pixel_size_um:g} µm a pixel"
+    lines = [
+        "# A Sorby generator",
+        "",
+        "Pictures drawn by this generator are synthetic. They are not evidence of a microstructure that was observed.",
+        "",
+        f"- Picture: {card.size} x {card.size} px, {card.network.channels} channel(s), scale {scale}",
+        f"- Trained on {card.images_seen / 1000:g} kimg",
+        *(f"- Data, {key}: {value}" for key, value in card.data.items()),
+        *(f"- Training, {key}: {value}" for key, value in card.training.items()),
+        *(f"- Condition, {condition.describe()}" for condition in card.space.conditions),
+        *(f"- Quick score {key}: {value:.4g}" for key, value in card.scores.items()),
+        f"- Written by Sorby {card.sorby_version}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def shape_of(network: NetworkConfig) -> str:
+    """The shape of a network as it enters its hash: settings that came later count where they are not the default."""
+    fields = type(network).model_fields
+    unchanged = {name for name in LATER_SETTINGS if getattr(network, name) == fields[name].default}
+    return network.model_dump_json(exclude=unchanged)
