@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from jaxtyping import UInt8
 
 from sorby.generator import Generator, Values
 from sorby.micrograph import write_micrograph
@@ -41,6 +42,10 @@ def draw(
                 "precision": name_of(generator.dtype),
                 **{f"condition {key}": str(value) for key, value in asked.items()},
             }
-            pixels = picture[0] if len(picture) == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0))
-            write_micrograph(path, pixels, pixel_size_um=generator.card.pixel_size_um, description=about)
+            write_micrograph(path, pixels_of(picture), pixel_size_um=generator.card.pixel_size_um, description=about)
             yield path
+
+
+def pixels_of(picture: UInt8[np.ndarray, "c h w"]) -> UInt8[np.ndarray, "h w *c"]:
+    """A picture of a generator as files hold it: grey "h w", or RGB "h w 3"."""
+    return picture[0] if len(picture) == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0))

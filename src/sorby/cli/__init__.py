@@ -13,6 +13,7 @@ from sorby.cli.doctor import doctor
 from sorby.cli.evaluate import evaluate
 from sorby.cli.generate import generate
 from sorby.cli.inspect import inspect
+from sorby.cli.interpolate import interpolate
 from sorby.cli.measure import measure
 from sorby.cli.prepare import prepare
 from sorby.cli.simulate import simulate
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (demo, prepare, simulate, inspect, train, generate, measure, evaluate, doctor):
+for verb in (demo, prepare, simulate, inspect, train, generate, interpolate, measure, evaluate, doctor):
     app.command()(verb)
 app.add_typer(study, name="study")
 

@@ -2,14 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import Annotated
 
 import typer
-
-from sorby.errors import ConfigError
-
-if TYPE_CHECKING:
-    from sorby.microstructure.particles import Edges
 
 
 def measure(
@@ -49,10 +44,12 @@ def measure(
     from rich.console import Console
     from rich.table import Table
 
+    from sorby.cli.choices import chosen
     from sorby.measurement.run import measure as run
     from sorby.measurement.units import in_units
     from sorby.microstructure.describe import Segmentation
     from sorby.microstructure.full import ALL_QUANTITIES
+    from sorby.microstructure.particles import Edges
 
     how = Segmentation(
         phases=len(threshold) + 1 if threshold else phases,
@@ -62,7 +59,7 @@ def measure(
         smooth_px=smooth,
         min_area_px2=min_area,
         separate_px=separate,
-        edges=_edges(edges),
+        edges=chosen("--edges", edges, Edges),
     )
     summary = run(
         path,
@@ -97,13 +94,3 @@ def measure(
 
 def _range(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{low:.3g} to {high:.3g}"
-
-
-def _edges(name: str) -> "Edges":
-    from sorby.microstructure.particles import Edges
-
-    known: tuple[Edges, ...] = get_args(Edges)
-    for edges in known:
-        if name == edges:
-            return edges
-    raise ConfigError(f"--edges {name!r} is not known: choose {', '.join(known)}.")

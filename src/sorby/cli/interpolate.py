@@ -1,0 +1,107 @@
+"""`sorby interpolate`: a walk between pictures, as a film."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sorby.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sorby.generator import Generator
+    from sorby.latent.walk import Stop
+
+FILM_FRAMES, SHEET_FRAMES = 240, 6
+
+
+def interpolate(
+    generator: Annotated[Path, typer.Argument(help="Generator folder, run, or one of Sorby's own, such as uhcs-64.")],
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUES]...", help="Further conditions, after --condition.")
+    ] = None,
+    *,
+    out: Annotated[
+        Path, typer.Option(help="Film (.mp4 or .gif), sheet of the frames (.png), or folder for a TIFF each frame.")
+    ],
+    seeds: Annotated[str, typer.Option(help="Stops, such as 0,1,2; also folders written by `sorby project`.")] = "0,1",
+    way: Annotated[
+        str,
+        typer.Option(
+            help="slerp: great circles in z; linear: straight lines in z; w: straight lines in w; circle: one great "
+            "circle through two seeds, all the way round."
+        ),
+    ] = "slerp",
+    noise: Annotated[
+        str, typer.Option(help="Of the fine detail: follow the stops, hold the first's, or loop through others.")
+    ] = "follow",
+    closed: Annotated[bool, typer.Option("--closed", help="Go back to the first stop, for a film that loops.")] = False,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUES", help="A condition, or one at each stop: temperature=900,1000,1100."),
+    ] = None,
+    truncation: Annotated[str, typer.Option(help="0 to 1, or one at each stop, such as 0,1.")] = "1",
+    frames: Annotated[
+        int | None, typer.Option(help=f"Pictures on the way: {FILM_FRAMES}, on a sheet {SHEET_FRAMES}.", min=2)
+    ] = None,
+    fps: Annotated[float, typer.Option(help="Frames a second of a film.", min=0.1, max=120)] = 24,
+    trace: Annotated[
+        list[str] | None,
+        typer.Option(help="Curve under a film of a measured number, such as area_fraction; repeatable."),
+    ] = None,
+    scale_bar: Annotated[bool, typer.Option(help="Draw a scale bar under the pictures.")] = True,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
+) -> None:
+    """Walk between pictures: through seeds, conditions or truncations, as a film, a sheet or single frames."""
+    from sorby.cli.choices import chosen
+    from sorby.cli.generate import pairs
+    from sorby.cli.train import chosen_device
+    from sorby.generator import Generator
+    from sorby.latent.film import write_walk
+    from sorby.latent.walk import NoiseWay, Walk, Way
+
+    how, of_noise = chosen("--way", way, Way), chosen("--noise", noise, NoiseWay)
+    asked = pairs([*(condition or []), *(more or [])])
+    model = Generator.load(generator, device=chosen_device(device))
+    walk = Walk(model, _stops(model, seeds, asked, _numbers(truncation)), way=how, noise=of_noise, closed=closed)
+    num = frames or (SHEET_FRAMES if out.suffix.lower() == ".png" else FILM_FRAMES)
+    write_walk(walk, out, frames=num, fps=fps, traces=trace or (), scale_bar=scale_bar)
+    long = f", {num / fps:.3g} s" if out.suffix.lower() in (".mp4", ".gif") else ""
+    typer.echo(f"{out}: {num} frames{long}; {walk.describe()}")
+
+
+def _stops(model: "Generator", seeds: str, asked: dict[str, str], truncations: list[float]) -> "list[Stop]":
+    """One stop for each seed, value of a condition and truncation, in step."""
+    from sorby.latent.walk import stops
+
+    values = {name: text.split(",") for name, text in asked.items()}
+    num = max([1, *map(len, values.values())])
+    for name, given in values.items():
+        if len(given) not in (1, num):
+            raise ConfigError(f"{name} has {len(given)} values, another condition {num}: give 1 or {num}.")
+    conditions = [{name: given[i % len(given)] for name, given in values.items()} for i in range(num)]
+    return stops(model, _seeds(seeds), conditions=conditions if asked else [None], truncations=truncations)
+
+
+def _seeds(text: str) -> list[int]:
+    """Numbers from 0 on.
+
+    >>> _seeds("0,3")
+    [0, 3]
+    """
+    try:
+        seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        seeds = [-1]
+    if min(seeds) < 0:
+        raise ConfigError(f"--seeds {text!r}: expected numbers from 0 on, such as 0,1,2.")
+    return seeds
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [-1.0]
+    if not all(0 <= number <= 1 for number in numbers):
+        raise ConfigError(f"--truncation {text!r}: expected numbers from 0 to 1, such as 0.7 or 0,1.")
+    return numbers

@@ -1,0 +1,86 @@
+"""Films: MP4 and GIF, written frame by frame, so that their length costs no memory."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from sorby.atomic import new_file
+from sorby.errors import ConfigError
+
+SUFFIXES = (".mp4", ".gif")
+MOST_COMMENT = 255
+"""Bytes of a block of a GIF's comment."""
+QUALITY = "14"
+"""Of H.264, as a constant rate factor: at 18 fine grain begins to look smooth."""
+
+
+def write_video(
+    path: Path, frames: Iterable[UInt8[np.ndarray, "h w *c"]], *, fps: float, about: Mapping[str, str]
+) -> None:
+    """Write grey "h w" or RGB "h w 3" frames of one size, as H.264 or, by the suffix of `path`, as a GIF.
+
+    `about` goes into the comment of the file. A GIF is repeated for ever, and shows 50 frames a second at most.
+    Raises `ConfigError` where FFmpeg or the suffix is not known, and `DataError` where the file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ConfigError(f"{path} cannot be written as a film: expected a name ending in {' or '.join(SUFFIXES)}.")
+    require_ffmpeg()
+    comment = "; ".join(f"{name}: {value}" for name, value in about.items())
+    with new_file(path) as temporary:
+        _encode(temporary, frames, fps=fps, comment=comment, codec="gif" if suffix == ".gif" else "libx264")
+        if suffix == ".gif":
+            _append_comment(temporary, comment)
+
+
+def require_ffmpeg() -> None:
+    """Raise `ConfigError` where the library that brings FFmpeg is missing, or brought none."""
+    try:
+        import imageio_ffmpeg
+
+        imageio_ffmpeg.get_ffmpeg_exe()
+    except (ImportError, RuntimeError):
+        raise ConfigError(
+            "A film needs FFmpeg: pip install 'sorby[film]', or give --out a folder, for a picture each frame."
+        ) from None
+
+
+def _encode(path: Path, frames: Iterable[np.ndarray], *, fps: float, comment: str, codec: str) -> None:
+    import imageio_ffmpeg
+
+    waiting = iter(frames)
+    first = next(waiting)
+    is_grey = first.ndim == 2
+    pixels = {"libx264": "yuv420p", "gif": "gray" if is_grey else "rgb8"}[codec]
+    writer = imageio_ffmpeg.write_frames(
+        str(path),
+        (first.shape[1], first.shape[0]),
+        pix_fmt_in="gray" if is_grey else "rgb24",
+        pix_fmt_out=pixels,
+        fps=fps,
+        codec=codec,
+        quality=None,
+        macro_block_size=2 if codec == "libx264" else 1,
+        output_params=["-metadata", f"comment={comment}", *(["-crf", QUALITY] if codec == "libx264" else [])],
+        ffmpeg_log_level="error",
+    )
+    writer.send(None)
+    try:
+        writer.send(np.ascontiguousarray(first))
+        for frame in waiting:
+            writer.send(np.ascontiguousarray(frame))
+    finally:
+        writer.close()
+
+
+def _append_comment(path: Path, comment: str) -> None:
+    """A GIF comment, which FFmpeg does not write: a block of its own before the last byte of the file."""
+    text = comment.encode("ascii", "replace")
+    blocks = [text[start : start + MOST_COMMENT] for start in range(0, len(text), MOST_COMMENT)]
+    with path.open("r+b") as file:
+        file.seek(-1, 2)
+        assert file.read() == b";"
+        file.seek(-1, 2)
+        file.write(b"\x21\xfe" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0;")
