@@ -2,16 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from sorby.generator import Generator, Values
 from sorby.micrograph import write_micrograph
 from sorby.models.place import name_of
 
 BATCH = 32  # held in memory until they are written
+
+
+class Move(NamedTuple):
+    """Where in w all pictures are moved."""
+
+    name: str
+    """As it is written into the pictures: `pca-1=1.5`."""
+    offset: Float[Tensor, "l d"]
 
 
 def draw(
@@ -21,6 +30,7 @@ def draw(
     *,
     truncation: float = 1.0,
     condition: Values | None = None,
+    move: Move | None = None,
     suffix: Literal[".tif", ".png"] = ".tif",
 ) -> Iterator[Path]:
     """Write `seed0000.tif` and so on into `out`, giving each path when it is there.
@@ -30,7 +40,8 @@ def draw(
     name = generator.hash
     for start in range(0, len(seeds), BATCH):
         batch = seeds[start : start + BATCH]
-        pictures = generator.images(batch, truncation=truncation, condition=condition)
+        offset = None if move is None else move.offset
+        pictures = generator.images(batch, truncation=truncation, condition=condition, offset=offset)
         for seed, picture in zip(batch, pictures, strict=True):
             asked = generator.condition_of(seed) if condition is None else condition
             path = out / f"seed{seed:04d}{suffix}"
@@ -41,6 +52,7 @@ def draw(
                 "truncation": f"{truncation:g}",
                 "precision": name_of(generator.dtype),
                 **{f"condition {key}": str(value) for key, value in asked.items()},
+                **({} if move is None else {"move": move.name}),
             }
             write_micrograph(path, pixels_of(picture), pixel_size_um=generator.card.pixel_size_um, description=about)
             yield path

@@ -112,6 +112,7 @@ class Generator:
         *,
         truncation: float = 1.0,
         condition: Values | None = None,
+        offset: Float[Tensor, "l d"] | None = None,
         batch_size: int | None = None,
     ) -> UInt8[np.ndarray, "n c h w"]:
         """One picture a seed; a picture depends on its own seed only, up to rounding.
@@ -119,6 +120,7 @@ class Generator:
         They are drawn `batch_size` at a time, or as many as are fastest.
 
         `truncation` in 0..1 pulls w towards its mean: fewer kinds of picture, fewer failures (Karras et al. 2019).
+        `offset` is added to w of every picture, after that: `sorby.latent.directions`.
         Without a `condition` a conditional generator draws one of those in its data, by the seed.
         Raises `ConfigError` for a condition it was not trained with.
         """
@@ -130,7 +132,8 @@ class Generator:
         for start in range(0, len(seeds), size):
             some = seeds[start : start + size]
             z, noise = self.latents(some)
-            parts.append(self.draw(self.styles(z, self.encoded(some, condition), truncation), noise))
+            ws = self.styles(z, self.encoded(some, condition), truncation)
+            parts.append(self.draw(ws if offset is None else ws + offset.to(ws), noise))
         empty = np.zeros((0, network.channels, network.size, network.size), np.uint8)
         return np.concatenate(parts) if parts else empty
 

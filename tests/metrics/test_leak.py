@@ -4,7 +4,8 @@ import torch
 
 from sorby.augment import Augment
 from sorby.errors import DataError
-from sorby.metrics.leak import holm, independent, leaks
+from sorby.metrics.leak import independent, leaks
+from sorby.metrics.multiple import holm
 from sorby.metrics.traces import anisotropy, emptiest, mirrored
 from sorby.simulation.random_field import gaussian_field
 

@@ -9,12 +9,14 @@ import sys
 import typer
 
 from sorby.cli.demo import demo
+from sorby.cli.directions import directions
 from sorby.cli.doctor import doctor
 from sorby.cli.evaluate import evaluate
 from sorby.cli.generate import generate
 from sorby.cli.inspect import inspect
 from sorby.cli.interpolate import interpolate
 from sorby.cli.measure import measure
+from sorby.cli.mix import mix
 from sorby.cli.prepare import prepare
 from sorby.cli.simulate import simulate
 from sorby.cli.study import study
@@ -29,7 +31,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (demo, prepare, simulate, inspect, train, generate, interpolate, measure, evaluate, doctor):
+for verb in (
+    demo,
+    prepare,
+    simulate,
+    inspect,
+    train,
+    generate,
+    interpolate,
+    mix,
+    directions,
+    measure,
+    evaluate,
+    doctor,
+):
     app.command()(verb)
 app.add_typer(study, name="study")
 

@@ -9,6 +9,7 @@ import typer
 from sorby.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sorby.draw import Move
     from sorby.generator import Generator
 
 Wish = dict[str, str]
@@ -40,6 +41,13 @@ def generate(
             "temperature=900,1000,1100, give a folder each and a sheet of all.",
         ),
     ] = None,
+    move: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SD", help="Move along a direction, such as pca-1=1.5; repeatable; see --directions."
+        ),
+    ] = None,
+    directions: Annotated[Path | None, typer.Option(help="Folder of `sorby directions`.")] = None,
     image_format: Annotated[str, typer.Option("--format", help="tiff or png.")] = "tiff",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
 ) -> None:
@@ -64,14 +72,15 @@ def generate(
     seeds = range(seed, seed + num)
     suffix: Literal[".tif", ".png"] = ".png" if image_format == "png" else ".tif"
     total = num * max(len(wishes), 1)
-    for _ in track(_drawn(model, seeds, out, wishes, truncation, suffix), total=total, description="generate"):
+    way = _move(model, directions, move or [])
+    for _ in track(_drawn(model, seeds, out, wishes, truncation, way, suffix), total=total, description="generate"):
         pass
     scale = "no pixel size" if model.card.pixel_size_um is None else f"{model.card.pixel_size_um:g} µm a pixel"
     at = f", at {model.card.space.tell(wishes[0])}" if len(wishes) == 1 else ""
     each = f" at each of {len(wishes)} conditions" if len(wishes) > 1 else ""
     typer.echo(f"{num} pictures{each} of {model.card.size} px ({scale}) in {out}{at}")
     if len(wishes) > 1:
-        typer.echo(f"sheet: {_sheet(model, seeds[:MOST_COLUMNS], out, wishes, truncation)}")
+        typer.echo(f"sheet: {_sheet(model, seeds[:MOST_COLUMNS], out, wishes, truncation, way)}")
 
 
 def pairs(texts: Sequence[str]) -> dict[str, str]:
@@ -84,7 +93,7 @@ def pairs(texts: Sequence[str]) -> dict[str, str]:
     return asked
 
 
-def pair(text: str) -> tuple[str, str]:
+def pair(text: str, option: str = "--condition", example: str = "temperature=1100") -> tuple[str, str]:
     """`temperature=1100` to its parts.
 
     >>> pair("temperature=1100")
@@ -92,7 +101,7 @@ def pair(text: str) -> tuple[str, str]:
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ConfigError(f"--condition {text!r}: expected NAME=VALUE, such as temperature=1100.")
+        raise ConfigError(f"{option} {text!r}: expected NAME=VALUE, such as {example}.")
     return name, value
 
 
@@ -121,29 +130,57 @@ def _drawn(
     out: Path,
     wishes: Sequence[Wish],
     truncation: float,
+    move: "Move | None",
     suffix: Literal[".tif", ".png"],
 ) -> Iterator[Path]:
     """Pictures of one condition lie in `out`, those of several in a folder each."""
     from sorby.draw import draw
 
     if len(wishes) < 2:
-        yield from draw(
-            model, seeds, out, truncation=truncation, condition=wishes[0] if wishes else None, suffix=suffix
-        )
-        return
-    for wish in wishes:
-        yield from draw(model, seeds, out / folder_of(wish), truncation=truncation, condition=wish, suffix=suffix)
+        folders: list[tuple[Path, Wish | None]] = [(out, wishes[0] if wishes else None)]
+    else:
+        folders = [(out / folder_of(wish), wish) for wish in wishes]
+    for folder, wish in folders:
+        yield from draw(model, seeds, folder, truncation=truncation, condition=wish, move=move, suffix=suffix)
 
 
-def _sheet(model: "Generator", seeds: range, out: Path, wishes: Sequence[Wish], truncation: float) -> Path:
+def _move(model: "Generator", folder: Path | None, texts: Sequence[str]) -> "Move | None":
+    """Along the directions of a folder. Raises `ConfigError` where one is asked for without the other."""
+    from sorby.draw import Move
+    from sorby.latent.direction_files import load_directions
+    from sorby.latent.directions import by_name, offset
+
+    if not texts and folder is None:
+        return None
+    if folder is None or not texts:
+        raise ConfigError("--move and --directions go together, as in --directions FOLDER --move pca-1=1.5.")
+    known = load_directions(folder, model)
+    asked = [pair(text, "--move", "pca-1=1.5") for text in texts]
+    amounts = [_amount(name, value) for name, value in asked]
+    along = [by_name(known, name) for name, _ in asked]
+    return Move(", ".join(texts), offset(model, along, amounts))
+
+
+def _amount(name: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ConfigError(f"--move {name}={value}: expected a number of standard deviations, such as 1.5.") from None
+
+
+def _sheet(
+    model: "Generator", seeds: range, out: Path, wishes: Sequence[Wish], truncation: float, move: "Move | None"
+) -> Path:
     """A row a condition and a column a seed (Jain et al. 2024, figure 2)."""
     from sorby.micrograph import write_micrograph
     from sorby.report.sheet import sheet_of_rows
 
     tell = model.card.space.tell
-    rows = [(tell(wish), model.images(seeds, truncation=truncation, condition=wish)) for wish in wishes]
+    offset = None if move is None else move.offset
+    rows = [(tell(wish), model.images(seeds, truncation=truncation, condition=wish, offset=offset)) for wish in wishes]
     sheet = sheet_of_rows(rows, pixel_size_um=model.card.pixel_size_um)
     about = {"synthetic": "true", "generator": model.hash, "seeds": f"{seeds[0]} to {seeds[-1]}"}
+    about |= {} if move is None else {"move": move.name}
     path = out / "conditions.png"
     pixels = sheet[..., 0] if sheet.shape[2] == 1 else sheet
     write_micrograph(path, pixels, pixel_size_um=model.card.pixel_size_um, description=about)

@@ -25,6 +25,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from sorby.augment import FAMILIES, Augment
 from sorby.errors import DataError
+from sorby.metrics.multiple import holm
 from sorby.metrics.traces import BLOCK, MID_GREY, Trace, Values, blockwise, traces_of
 
 BEYOND = 0.01  # share of real pictures outside the range
@@ -94,19 +95,6 @@ def leaks(
     tests = [_test(trace, *sides, limit=ALARMS / len(traces), rng=rng) for trace in traces]
     corrected = iter(holm([test.p_value for test in tests if test.p_value is not None]))
     return [test if test.p_value is None else _judge(test, next(corrected)) for test in tests]
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Corrected for their number, so that any below 0.05 is a false alarm once in twenty times (Holm 1979).
-
-    >>> holm([0.03, 0.01, 0.5])
-    [0.06, 0.03, 0.5]
-    """
-    order = np.argsort(p_values)
-    steps = np.sort(p_values) * np.arange(len(p_values), 0, -1)
-    corrected = np.empty(len(p_values))
-    corrected[order] = np.maximum.accumulate(steps).clip(max=1)
-    return [float(p) for p in corrected]
 
 
 def independent(beyond: Bool[np.ndarray, " n"], parents: Int[np.ndarray, " n"]) -> tuple[float, float]:

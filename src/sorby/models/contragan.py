@@ -100,6 +100,10 @@ class Synthesis(nn.Module):
             layers.append(norm(config.channels, config))
         self.layers = nn.Sequential(*layers)
 
+    def style_weights(self) -> list[Float[Tensor, "_ d"]]:
+        """The matrix that w is multiplied with."""
+        return [self.linear.weight]
+
     def draw_noise(self, _: int, *, rng: torch.Generator) -> list[Tensor]:  # noqa: ARG002
         """None: all chance is in z."""
         return []

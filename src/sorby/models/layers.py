@@ -41,7 +41,11 @@ class Linear(nn.Module):
         self.bias_scale = gain * lr_multiplier
 
     def forward(self, x: Float[Tensor, "n i"]) -> Float[Tensor, "n o"]:
-        return F.linear(x, self.weight * self.weight_scale, self.bias * self.bias_scale)
+        return F.linear(x, self.scaled(), self.bias * self.bias_scale)
+
+    def scaled(self) -> Float[Tensor, "o i"]:
+        """The weight as it is used."""
+        return self.weight * self.weight_scale
 
 
 class Conv(nn.Module):

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -84,6 +85,13 @@ class Synthesis(nn.Module):
         shapes = [] if self.const is not None else [(self.start_width, 4)]
         shapes += [(1, 4)] + [(1, r) for r in self.resolutions[1:] for _ in range(2)]
         return [torch.randn(n, c, side, side, generator=rng, device=rng.device) for c, side in shapes]
+
+    def style_weights(self) -> list[Float[Tensor, "_ d"]]:
+        """The matrices that each w is multiplied with, one on another where it is read twice."""
+        read = [[conv.affine] for conv in self.convs] + [[]]
+        for block, grey in enumerate(self.to_grey):
+            read[2 * block + 1].append(grey.affine)
+        return [torch.cat([cast(Linear, affine).scaled() for affine in layer]) for layer in read]
 
     def forward(
         self, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor], *, dtype: torch.dtype = torch.float32

@@ -13,13 +13,15 @@ from sorby.report.scale_bar import FONT, with_scale_bar
 def sheet_of_rows(
     rows: Sequence[tuple[str, UInt8[np.ndarray, "n c h w"]]], *, pixel_size_um: float | None
 ) -> UInt8[np.ndarray, "H W c"]:
-    """A row of pictures for each entry under its title, above a scale bar where the pixel size is known."""
+    """A row of pictures for each entry, under its title if it has one; a scale bar where the pixel size is known."""
     width = max(tile(pictures, columns=len(pictures)).shape[1] for _, pictures in rows)
     size_px = rows[0][1].shape[3]
     parts = []
     for title, pictures in rows:
         row = tile(pictures, columns=len(pictures))
-        parts += [_line(title, width=width, channels=row.shape[2], size=max(10, size_px // 6)), row]
+        gap = np.full((GAP_PX, *row.shape[1:]), 255, dtype=np.uint8)
+        above = _line(title, width=width, channels=row.shape[2], size=max(10, size_px // 6)) if title else gap
+        parts += [above, row]
     sheet = np.concatenate(parts)
     if pixel_size_um is None:
         return sheet

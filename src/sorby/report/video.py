@@ -29,10 +29,11 @@ def write_video(
         raise ConfigError(f"{path} cannot be written as a film: expected a name ending in {' or '.join(SUFFIXES)}.")
     require_ffmpeg()
     comment = "; ".join(f"{name}: {value}" for name, value in about.items())
+    codec = "gif" if suffix == ".gif" else "libx264"
     with new_file(path) as temporary:
-        _encode(temporary, frames, fps=fps, comment=comment, codec="gif" if suffix == ".gif" else "libx264")
-        if suffix == ".gif":
-            _append_comment(temporary, comment)
+        _encode(temporary, frames, fps=fps, comment=comment, codec=codec)
+        if codec == "gif":
+            _insert_comment(temporary, comment)
 
 
 def require_ffmpeg() -> None:
@@ -75,12 +76,12 @@ def _encode(path: Path, frames: Iterable[np.ndarray], *, fps: float, comment: st
         writer.close()
 
 
-def _append_comment(path: Path, comment: str) -> None:
-    """A GIF comment, which FFmpeg does not write: a block of its own before the last byte of the file."""
+def _insert_comment(path: Path, comment: str) -> None:
+    """A GIF comment, which FFmpeg does not write: a block of its own behind the header and its colours."""
     text = comment.encode("ascii", "replace")
     blocks = [text[start : start + MOST_COMMENT] for start in range(0, len(text), MOST_COMMENT)]
-    with path.open("r+b") as file:
-        file.seek(-1, 2)
-        assert file.read() == b";"
-        file.seek(-1, 2)
-        file.write(b"\x21\xfe" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0;")
+    content = path.read_bytes()
+    flags = content[10]
+    end = 13 + (3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0)
+    block = b"\x21\xfe" + b"".join(bytes([len(part)]) + part for part in blocks) + b"\0"
+    path.write_bytes(content[:end] + block + content[end:])

@@ -1,0 +1,146 @@
+"""Directions as a folder: vectors, what each does, and sheets to look at.
+
+directions.safetensors   vectors, in w
+directions.json          how they were found, for which generator, and what they do
+effects.csv              the same numbers as a table
+NAME.png                 pictures moved along each
+"""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from sorby.atomic import new_folder, write_bytes, write_text
+from sorby.draw import pixels_of
+from sorby.errors import ConfigError, WeightsError
+from sorby.generator import Generator, Values
+from sorby.latent.directions import Direction, offset
+from sorby.latent.effects import Effect
+from sorby.micrograph import write_micrograph
+from sorby.report.sheet import sheet_of_rows
+
+VECTORS, ABOUT, EFFECTS = "directions.safetensors", "directions.json", "effects.csv"
+STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+"""Of the sheets, in standard deviations."""
+ROWS = 4
+SHEET_PX = 128
+
+
+def save_directions(
+    folder: Path,
+    generator: Generator,
+    directions: Sequence[Direction],
+    effects: Sequence[Sequence[Effect]],
+    *,
+    seeds: Sequence[int],
+    condition: Values | None,
+    settings: Mapping[str, Any],
+) -> None:
+    """Write the folder in one step. `seeds` are those of the measurement, `settings` what else decides the numbers.
+
+    Raises `DataError` where `folder` holds files of others.
+    """
+    names = [direction.name for direction in directions]
+    about = {
+        "generator": generator.hash,
+        "seeds": [seeds[0], seeds[-1]],
+        "condition": dict(condition or {}),
+        **settings,
+        "directions": [_entry(d, row) for d, row in zip(directions, effects, strict=True)],
+    }
+    with new_folder(
+        folder, ours={VECTORS, ABOUT, EFFECTS, *_sheets(folder), *(f"{name}.png" for name in names)}
+    ) as new:
+        vectors = {direction.name: direction.vector.contiguous() for direction in directions}
+        write_bytes(new / VECTORS, save_tensors(vectors, metadata={"generator": generator.hash}))
+        write_text(new / ABOUT, json.dumps(about, indent=2) + "\n")
+        write_text(new / EFFECTS, _table(directions, effects))
+        for direction, row in zip(directions, effects, strict=True):
+            _write_sheet(new / f"{direction.name}.png", generator, direction, row, seeds[:ROWS], condition)
+
+
+def load_directions(folder: Path, generator: Generator) -> list[Direction]:
+    """The directions of a folder. Raises `WeightsError` where it holds none, or those of another generator."""
+    try:
+        about = json.loads((folder / ABOUT).read_text())
+        vectors = load_tensors((folder / VECTORS).read_bytes())
+        found = [
+            Direction(entry["name"], vectors[entry["name"]], range(*entry["layers"]), entry["share"])
+            for entry in about["directions"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(
+            f"{folder} holds no directions ({reason}): expected a folder of `sorby directions`."
+        ) from None
+    if about["generator"] != generator.hash:
+        raise ConfigError(
+            f"{folder} holds directions of another generator ({about['generator'][:12]}...): find its own."
+        )
+    return found
+
+
+def tell(effects: Sequence[Effect]) -> str:
+    """What a direction does, for people, in order of certainty."""
+    told = sorted((effect for effect in effects if effect.is_told), key=lambda effect: effect.p_value)
+    return "; ".join(effect.tell() for effect in told) or "nothing that chance does not"
+
+
+def _entry(direction: Direction, effects: Sequence[Effect]) -> dict[str, Any]:
+    return {
+        "name": direction.name,
+        "layers": [direction.layers.start, direction.layers.stop],
+        "share": direction.share,
+        "one_sd": tell(effects),
+        "effects": {
+            e.quantity.name: {"value": e.value, "low": e.low, "high": e.high, "p_value": e.p_value} for e in effects
+        },
+    }
+
+
+def _table(directions: Sequence[Direction], effects: Sequence[Sequence[Effect]]) -> str:
+    file = StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["direction", "descriptor", "effect_of_1_sd", "low", "high", "p_value", "told", "in_words"])
+    for direction, row in zip(directions, effects, strict=True):
+        for e in row:
+            numbers = [f"{x:.6g}" for x in (e.value, e.low, e.high, e.p_value)]
+            writer.writerow([direction.name, e.quantity.name, *numbers, "yes" if e.is_told else "no", e.tell()])
+    return file.getvalue()
+
+
+def _write_sheet(
+    path: Path,
+    generator: Generator,
+    direction: Direction,
+    effects: Sequence[Effect],
+    seeds: Sequence[int],
+    condition: Values | None,
+) -> None:
+    """A row a seed, a column a step from -3 to 3 standard deviations; small pictures enlarged, to be told by eye."""
+    zoom = max(SHEET_PX // generator.card.size, 1)
+    columns = [
+        generator.images(seeds, condition=condition, offset=offset(generator, [direction], [step])) for step in STEPS
+    ]
+    title = f"{direction.name}, {STEPS[0]:g} to {STEPS[-1]:g} sd; 1 sd: {tell(effects)}"
+    rows = [
+        (title if i == 0 else "", pictures)
+        for i, pictures in enumerate(np.stack(columns, axis=1).repeat(zoom, 3).repeat(zoom, 4))
+    ]
+    size_um = generator.card.pixel_size_um
+    sheet = sheet_of_rows(rows, pixel_size_um=None if size_um is None else size_um / zoom)
+    about = {"synthetic": "true", "generator": generator.hash, "direction": direction.name, "effect": tell(effects)}
+    write_micrograph(path, pixels_of(sheet.transpose(2, 0, 1)), pixel_size_um=None, description=about)
+
+
+def _sheets(folder: Path) -> list[str]:
+    """Sheets of directions that an earlier command found, and perhaps more of them."""
+    return [path.name for kind in ("pca", "sefa", "random") for path in folder.glob(f"{kind}-*.png")]
