@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from sorby.data.dataset import Dataset
     from sorby.data.prepare import prepare
     from sorby.data.recipe import Recipe
+    from sorby.design.predict import predict
     from sorby.evaluation.run import evaluate
     from sorby.generator import Generator
+    from sorby.latent.project import project
     from sorby.measurement.run import measure
     from sorby.micrograph import Micrograph, read_micrograph, write_micrograph
     from sorby.simulation.dataset import simulate
@@ -27,7 +29,9 @@ __all__ = [
     "TrainConfig",
     "evaluate",
     "measure",
+    "predict",
     "prepare",
+    "project",
     "read_micrograph",
     "resolve",
     "simulate",
@@ -45,7 +49,9 @@ _HOME = {
     "TrainConfig": "sorby.config",
     "evaluate": "sorby.evaluation.run",
     "measure": "sorby.measurement.run",
+    "predict": "sorby.design.predict",
     "prepare": "sorby.data.prepare",
+    "project": "sorby.latent.project",
     "read_micrograph": "sorby.micrograph",
     "resolve": "sorby.config",
     "simulate": "sorby.simulation.dataset",

@@ -5,7 +5,7 @@ import pytest
 
 from sorby.conditions import ConditionSpace
 from sorby.evaluation.conditions import Described
-from sorby.evaluation.fidelity import FOLDS, _ridge, fidelity_of, folds_of
+from sorby.evaluation.fidelity import FOLDS, fidelity_of, folds_of, ridge
 from sorby.microstructure.describe import QUANTITIES
 
 TEMPERATURES = np.arange(800, 1101, 50)
@@ -151,7 +151,7 @@ def test_owners_share_a_fold_and_those_of_a_condition_are_spread():
 def test_the_ridge_is_that_of_its_normal_equations():
     rng = np.random.default_rng(0)
     x, y, new = rng.normal(size=(30, 6)), rng.normal(size=(30, 2)), rng.normal(size=(4, 6))
-    found = _ridge(x, y, new)
+    found = ridge(x, y, new)
     centred, penalty = x - x.mean(0), 1e-5 * np.sum((x - x.mean(0)) ** 2)
     weights = np.linalg.solve(centred.T @ centred + penalty * np.eye(6), centred.T @ (y - y.mean(0)))
     np.testing.assert_allclose(found[0], (new - x.mean(0)) @ weights + y.mean(0))

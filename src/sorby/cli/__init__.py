@@ -9,6 +9,7 @@ import sys
 import typer
 
 from sorby.cli.demo import demo
+from sorby.cli.design import design
 from sorby.cli.directions import directions
 from sorby.cli.doctor import doctor
 from sorby.cli.evaluate import evaluate
@@ -17,7 +18,9 @@ from sorby.cli.inspect import inspect
 from sorby.cli.interpolate import interpolate
 from sorby.cli.measure import measure
 from sorby.cli.mix import mix
+from sorby.cli.predict import predict
 from sorby.cli.prepare import prepare
+from sorby.cli.project import project
 from sorby.cli.simulate import simulate
 from sorby.cli.study import study
 from sorby.cli.train import train
@@ -41,8 +44,11 @@ for verb in (
     interpolate,
     mix,
     directions,
+    project,
     measure,
     evaluate,
+    predict,
+    design,
     doctor,
 ):
     app.command()(verb)

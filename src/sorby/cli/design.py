@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sorby.design.sources import Source
 
 RANDOM_FIELD = "random-field"
+MOST_KNOWN = 1000
+"""Pictures of a dataset that say what is usual."""
 OWN_PICTURES, FIRST_OWN = 256, 1_000_000
 """How many of a generator's own pictures stand for its data where there are none, and the first of their seeds."""
 
@@ -109,12 +111,15 @@ def _source(generator: str, data: Path | None, axes: int, device: str) -> "Sourc
 
 def _reference(source: "Source", data: Path | None, meter: "Meter") -> "Reference":
     """What is usual: the training pictures of a dataset, or the generator's own pictures."""
+    import numpy as np
+
     from sorby.data.dataset import Dataset
     from sorby.design.reference import Reference
 
     if data is not None:
         train = Dataset.open(data).split("train")
-        return Reference([train.images()], meter.how, name=data.name)
+        some = np.random.default_rng(0).permutation(len(train))[:MOST_KNOWN]
+        return Reference([train.images(some)], meter.how, name=data.name)
     own = range(FIRST_OWN, FIRST_OWN + OWN_PICTURES)
     pictures = (source.draw(seed, {})[None, None] for seed in own)
     return Reference(pictures, meter.how, name="the generator itself")

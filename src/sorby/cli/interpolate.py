@@ -25,12 +25,12 @@ def interpolate(
     ],
     seeds: Annotated[str, typer.Option(help="Stops, such as 0,1,2; also folders written by `sorby project`.")] = "0,1",
     way: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="slerp: great circles in z; linear: straight lines in z; w: straight lines in w; circle: one great "
-            "circle through two seeds, all the way round."
+            "circle through two seeds, all the way round. By default slerp, with a projection w."
         ),
-    ] = "slerp",
+    ] = None,
     noise: Annotated[
         str, typer.Option(help="Of the fine detail: follow the stops, hold the first's, or loop through others.")
     ] = "follow",
@@ -59,10 +59,13 @@ def interpolate(
     from sorby.latent.film import write_walk
     from sorby.latent.walk import NoiseWay, Walk, Way
 
-    how, of_noise = chosen("--way", way, Way), chosen("--noise", noise, NoiseWay)
+    of_noise = chosen("--noise", noise, NoiseWay)
+    how = None if way is None else chosen("--way", way, Way)
     asked = pairs([*(condition or []), *(more or [])])
     model = Generator.load(generator, device=chosen_device(device))
-    walk = Walk(model, _stops(model, seeds, asked, _numbers(truncation)), way=how, noise=of_noise, closed=closed)
+    passed = _stops(model, seeds, asked, _numbers(truncation))
+    by_itself: Way = "slerp" if all(stop.origin for stop in passed) else "w"
+    walk = Walk(model, passed, way=how or by_itself, noise=of_noise, closed=closed)
     num = frames or (SHEET_FRAMES if out.suffix.lower() == ".png" else FILM_FRAMES)
     write_walk(walk, out, frames=num, fps=fps, traces=trace or (), scale_bar=scale_bar)
     long = f", {num / fps:.3g} s" if out.suffix.lower() in (".mp4", ".gif") else ""
@@ -71,6 +74,10 @@ def interpolate(
 
 def _stops(model: "Generator", seeds: str, asked: dict[str, str], truncations: list[float]) -> "list[Stop]":
     """One stop for each seed, value of a condition and truncation, in step."""
+    from functools import partial
+
+    from sorby.cli.choices import seeds_of
+    from sorby.latent.projection_files import load_projection
     from sorby.latent.walk import stops
 
     values = {name: text.split(",") for name, text in asked.items()}
@@ -79,22 +86,20 @@ def _stops(model: "Generator", seeds: str, asked: dict[str, str], truncations: l
         if len(given) not in (1, num):
             raise ConfigError(f"{name} has {len(given)} values, another condition {num}: give 1 or {num}.")
     conditions = [{name: given[i % len(given)] for name, given in values.items()} for i in range(num)]
-    return stops(model, _seeds(seeds), conditions=conditions if asked else [None], truncations=truncations)
-
-
-def _seeds(text: str) -> list[int]:
-    """Numbers from 0 on.
-
-    >>> _seeds("0,3")
-    [0, 3]
-    """
-    try:
-        seeds = [int(part) for part in text.split(",")]
-    except ValueError:
-        seeds = [-1]
-    if min(seeds) < 0:
-        raise ConfigError(f"--seeds {text!r}: expected numbers from 0 on, such as 0,1,2.")
-    return seeds
+    drawn = partial(stops, model, conditions=conditions if asked else [None], truncations=truncations)
+    parts = seeds.split(",")
+    folders = [part for part in parts if Path(part).is_dir() and not part.isdecimal()]
+    unknown = [part for part in parts if not part.strip().isdecimal() and part not in folders]
+    if unknown:
+        raise ConfigError(f"--seeds {unknown[0]!r}: expected numbers from 0 on, or folders of `sorby project`.")
+    if not folders:
+        return drawn(seeds_of("--seeds", seeds))
+    if max(num, len(truncations)) > 1 or (len(folders) == len(parts) and (asked or truncations != [1])):
+        raise ConfigError(
+            "A projection has a place of its own: give one condition and truncation, for the seeds alone."
+        )
+    projected = {folder: load_projection(Path(folder), model) for folder in folders}
+    return [projected.get(part) or drawn(seeds_of("--seeds", part))[0] for part in parts]
 
 
 def _numbers(text: str) -> list[float]:

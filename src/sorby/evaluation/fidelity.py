@@ -117,18 +117,18 @@ def read_by_folds(
     for fold in range(FOLDS):
         learn, read, mine = folds != fold, folds == fold, reader_of == fold
         blocks = [
-            _standardised(r[learn], np.concatenate([r[learn], r[read], g[mine]]))
+            standardised(r[learn], np.concatenate([r[learn], r[read], g[mine]]))
             for r, g in zip(real, generated, strict=True)
         ]
         inputs = np.concatenate(blocks, axis=1)
         num = int(learn.sum())
-        answers = _ridge(inputs[:num], targets[learn], inputs[num:])
+        answers = ridge(inputs[:num], targets[learn], inputs[num:])
         of_real[:, read], of_generated[:, mine] = np.split(answers, [int(read.sum())], axis=1)
     best = int(np.argmin([np.mean((read - targets) ** 2) for read in of_real]))
     return of_real[best], of_generated[best]
 
 
-def _standardised(learn: Float[np.ndarray, "n d"], everything: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m d"]:
+def standardised(learn: Float[np.ndarray, "n d"], everything: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m d"]:
     """By mean and spread of those learned from, none further than `FURTHEST`; a block has a mean square of about 1."""
     mean = np.nanmean(np.where(np.isnan(learn).all(axis=0), 0.0, learn), axis=0)
     spread = np.nanstd(np.where(np.isnan(learn).all(axis=0), 0.0, learn), axis=0)
@@ -136,15 +136,15 @@ def _standardised(learn: Float[np.ndarray, "n d"], everything: Float[np.ndarray,
     return np.clip(np.nan_to_num(scaled), -FURTHEST, FURTHEST) / np.sqrt(learn.shape[1])
 
 
-def _ridge(
+def ridge(
     x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n k"], new: Float[np.ndarray, "m d"]
 ) -> Float[np.ndarray, "p m k"]:
-    """What regressions with each of `PENALTIES` say of `new`; their constants are not penalised."""
+    """What ridge regressions with each of `PENALTIES` say of `new`; their constants are not penalised."""
     mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
     centred = x - mean_x
     values, vectors = np.linalg.eigh(centred.T @ centred)
     projected, along = vectors.T @ (centred.T @ (y - mean_y)), (new - mean_x) @ vectors
-    penalties = PENALTIES * np.sum(centred**2)
+    penalties = PENALTIES * (np.sum(centred**2) or 1.0)
     return np.stack([along @ (projected / (values.clip(min=0) + p)[:, None]) + mean_y for p in penalties])
 
 

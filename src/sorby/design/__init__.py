@@ -1,0 +1,1 @@
+"""Properties from structure, and structure for a property."""
