@@ -5,13 +5,15 @@ from typing import Annotated, Literal
 
 import typer
 
-Method = Literal["pca", "sefa", "both"]
+Method = Literal["pca", "sefa", "both", "random"]
 
 
 def directions(
     generator: Annotated[Path, typer.Argument(help="Generator folder, run, or one of Sorby's own, such as uhcs-64.")],
     out: Annotated[Path, typer.Option(help="Folder for the directions, their effects, and a sheet of each.")],
-    method: Annotated[str, typer.Option(help="pca of w, sefa (closed form, of the weights), or both.")] = "both",
+    method: Annotated[
+        str, typer.Option(help="pca of w, sefa (closed form, of the weights), both; or random, as a control.")
+    ] = "both",
     num: Annotated[int, typer.Option(help="Directions of each method.", min=1)] = 5,
     layers: Annotated[
         str | None, typer.Option(help="Layers that are moved, such as 0-3 (coarse); by default all.")
@@ -41,8 +43,9 @@ def directions(
     model = Generator.load(generator, device=chosen_device(device))
     moved = layers_of(model, layers)
     spread = Spread(model, condition=asked)
-    found = pca(spread, moved, num=num) if kind != "sefa" else []
-    found += sefa(model, spread, moved, num=num) if kind != "pca" else []
+    found = pca(spread, moved, num=num) if kind in ("pca", "both") else []
+    found += sefa(model, spread, moved, num=num) if kind in ("sefa", "both") else []
+    found += random(spread, moved, num=num, seed=seed + 1) if kind == "random" else []
     chance = random(spread, moved, num=by_chance, seed=seed)
     measured_on = range(seed, seed + seeds)
     typer.echo(f"measuring {len(found)} directions and {by_chance} random ones on {seeds} pictures each ...", err=True)

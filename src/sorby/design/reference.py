@@ -51,7 +51,7 @@ class Reference:
         """Of one picture."""
         return float(self.distances(descriptors[None])[0])
 
-    def standard(self, descriptors: Row) -> Row:
+    def standard(self, descriptors: Row) -> Float[np.ndarray, " k"]:
         """Descriptors in standard deviations of the known pictures, those that count."""
         return self._standard(descriptors[None])[0]
 

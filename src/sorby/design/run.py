@@ -9,8 +9,8 @@ from sorby.design.inverse import Candidate, Task, best, diverse, front, search
 from sorby.design.meter import Measured
 from sorby.design.sources import Source
 
-NEAR = 0.1
-"""Answers to a single goal are this near to the best, as a share of what was found from the best to the median."""
+POOL = 2
+"""Answers to a single goal are chosen from so many times as many of the best."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ def design(
 ) -> Design:
     """Look for pictures that serve `task`, write them to `out`, and say so; or say that there are none, and why.
 
-    Of one goal at most so many diverse `answers` that are about as good as the best; of several the front, on which
+    Of one goal at most so many diverse `answers` among the best; of several the front, on which
     none is better in one goal without being worse in another. Raises `DataError` where nothing can be measured, or
     `out` holds files of others.
     """
@@ -63,9 +63,7 @@ def _chosen(tried: Sequence[Candidate], task: Task, num: int) -> list[Candidate]
     ordered = best(fit, num=len(fit))
     if task.goals[0].kind == "target":
         return diverse(ordered, task.reference, num=num)
-    losses = [c.losses[0] for c in ordered]
-    enough = losses[0] + NEAR * (losses[len(losses) // 2] - losses[0])
-    return diverse([c for c in ordered if c.losses[0] <= enough], task.reference, num=num)
+    return diverse(ordered[: POOL * num], task.reference, num=num)
 
 
 def _verdict(tried: Sequence[Candidate], chosen: Sequence[Candidate], task: Task) -> str:
