@@ -8,9 +8,11 @@ import typer
 from sorby.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sorby.design.learned import Learned
     from sorby.design.meter import Meter
     from sorby.design.reference import Reference
     from sorby.design.sources import Source
+    from sorby.microstructure.describe import Segmentation
 
 RANDOM_FIELD = "random-field"
 MOST_KNOWN = 1000
@@ -41,6 +43,17 @@ def design(
         Path | None,
         typer.Option(help="Dataset that answers have to be like; by default the generator's own pictures."),
     ] = None,
+    property_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--property",
+            metavar="NAME[:UNIT[:log]]",
+            help="Number learned from --data, a condition of it or a column of --labels, and asked for by its name; "
+            "repeatable.",
+        ),
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="CSV with the columns `file` and the property.")] = None,
+    group: Annotated[str | None, typer.Option(help="Column of what is held out together while it is learned.")] = None,
     screened: Annotated[int, typer.Option(help="Pictures drawn at first, as they come.", min=8)] = 64,
     trials: Annotated[int, typer.Option(help="Pictures of the search from the best of these.", min=0)] = 60,
     answers: Annotated[int, typer.Option(help="At most so many.", min=1, max=99)] = 4,
@@ -68,7 +81,8 @@ def design(
     how = Segmentation(phases=len(threshold) + 1 if threshold else phases, thresholds=tuple(threshold or ()))
     conducted = _numbers(conductivities)
     source = _source(generator, data, axes, device)
-    meter = Meter(materials(material or []), conducted, how, source.pixel_size_um)
+    learned = _learned(data, property_ or [], labels, group, how)
+    meter = Meter(materials(material or []), conducted, how, source.pixel_size_um, learned)
     check(goals, limits, meter)
     typer.echo("measuring what is usual ...", err=True)
     reference = _reference(source, data, meter)
@@ -107,6 +121,29 @@ def _source(generator: str, data: Path | None, axes: int, device: str) -> "Sourc
         raise ConfigError(f"{RANDOM_FIELD} knows no size and no pixel size: give --data.")
     dataset = Dataset.open(data)
     return RandomFieldSource(size=dataset.size, pixel_size_um=dataset.pixel_size_um)
+
+
+def _learned(
+    data: Path | None, properties: list[str], labels: Path | None, group: str | None, how: "Segmentation"
+) -> "tuple[Learned, ...]":
+    """The properties that are learned from the data."""
+    from sorby.design.learned import learn
+
+    if properties and data is None:
+        raise ConfigError(
+            "--property is learned from pictures: give --data, and --labels if it is none of its conditions."
+        )
+    found = []
+    for name in properties:
+        assert data is not None
+        typer.echo(f"learning {name} ...", err=True)
+        one = learn(data, name, labels=labels, group=group, how=how)
+        validated = one.model.validated
+        typer.echo(
+            f"{one.name} follows from the descriptors: R² {validated.r2.value:.2f}, {validated.num_groups} groups"
+        )
+        found.append(one)
+    return tuple(found)
 
 
 def _reference(source: "Source", data: Path | None, meter: "Meter") -> "Reference":

@@ -1,5 +1,6 @@
 """`sorby generate`: draw pictures from a generator."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -163,15 +164,19 @@ def _move(model: "Generator", folder: Path | None, texts: Sequence[str]) -> "Mov
 
 def _amount(name: str, value: str) -> float:
     try:
-        return float(value)
+        amount = float(value)
     except ValueError:
-        raise ConfigError(f"--move {name}={value}: expected a number of standard deviations, such as 1.5.") from None
+        amount = math.nan
+    if not math.isfinite(amount):
+        raise ConfigError(f"--move {name}={value}: expected a number of standard deviations, such as 1.5.")
+    return amount
 
 
 def _sheet(
     model: "Generator", seeds: range, out: Path, wishes: Sequence[Wish], truncation: float, move: "Move | None"
 ) -> Path:
     """A row a condition and a column a seed (Jain et al. 2024, figure 2)."""
+    from sorby.draw import pixels_of
     from sorby.micrograph import write_micrograph
     from sorby.report.sheet import sheet_of_rows
 
@@ -182,6 +187,7 @@ def _sheet(
     about = {"synthetic": "true", "generator": model.hash, "seeds": f"{seeds[0]} to {seeds[-1]}"}
     about |= {} if move is None else {"move": move.name}
     path = out / "conditions.png"
-    pixels = sheet[..., 0] if sheet.shape[2] == 1 else sheet
-    write_micrograph(path, pixels, pixel_size_um=model.card.pixel_size_um, description=about)
+    write_micrograph(
+        path, pixels_of(sheet.transpose(2, 0, 1)), pixel_size_um=model.card.pixel_size_um, description=about
+    )
     return path

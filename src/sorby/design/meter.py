@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sorby.decode import Grey
+from sorby.design.learned import Learned
 from sorby.errors import ConfigError, DataError
 from sorby.measurement.units import in_units
 from sorby.microstructure.describe import BY_OTSU, QUANTITIES, Segmentation, comparable, describe, phase_masks, smoothed
@@ -44,18 +45,23 @@ class Meter:
     """Of the phases, from the darkest; empty where no conductivity is asked for."""
     how: Segmentation = BY_OTSU
     pixel_size_um: float | None = None
+    learned: tuple[Learned, ...] = ()
+    """Properties learned from labelled pictures."""
 
     def __post_init__(self) -> None:
         for what, given in (("materials", self.materials), ("conductivities", self.conductivities)):
             if given and len(given) != self.how.phases:
                 raise ConfigError(f"{len(given)} {what} came for {self.how.phases} phases: give one for each phase.")
+        if self.pixel_size_um is None and any(learned.in_um for learned in self.learned):
+            raise ConfigError("The property was learned in micrometres, and this generator has no pixel size.")
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every number that can be asked for."""
         columns = [name for q in QUANTITIES for name in in_units(q, None, None)]
         known = [name for name in columns if self.pixel_size_um is not None or not name.endswith(("_um", "_mm2"))]
-        return (*known, *(COMPUTED if self.materials else ()), *(CONDUCTED if self.conductivities else ()))
+        learned = [name for one in self.learned for name in one.names]
+        return (*known, *(COMPUTED if self.materials else ()), *(CONDUCTED if self.conductivities else ()), *learned)
 
     def check(self, name: str) -> None:
         """Raise `ConfigError`, with the way out, where a number of this name cannot be had."""
@@ -83,8 +89,10 @@ class Meter:
         }
         phases = phase_map(grey, self.how)
         numbers |= properties(phases, self.materials or None, self.conductivities or None, tolerance=tolerance)
-        row = np.array([[np.nan if value is None else value for value in values]])
-        return Measured(numbers, comparable(row)[0], phases)
+        row = np.array([np.nan if value is None else value for value in values])
+        for learned in self.learned:
+            numbers |= learned.numbers(row, self.pixel_size_um)
+        return Measured(numbers, comparable(row[None])[0], phases)
 
 
 def phase_map(grey: Grey, how: Segmentation) -> Int[np.ndarray, "h w"]:

@@ -109,7 +109,7 @@ def predict(
         tables["descriptors"] = measured.descriptors
     say(f"{len(rows)} rows, {len(np.unique(groups))} groups")
     results = compare(
-        {name: _averaged(table, rows) for name, table in tables.items()},
+        {name: averaged(table, rows) for name, table in tables.items()},
         values,
         groups,
         columns={name: _columns(name, table.shape[1]) for name, table in tables.items()},
@@ -169,7 +169,7 @@ def _labelled(fields: Iterator[Field], labels: Labels, place: Mapping[str, int] 
         yield field
 
 
-def _averaged(table: Float[np.ndarray, "n d"], rows: Sequence[Row]) -> Float[np.ndarray, "r d"]:
+def averaged(table: Float[np.ndarray, "n d"], rows: Sequence[Row]) -> Float[np.ndarray, "r d"]:
     """The mean over the pictures of each row that have a number; NaN where none has."""
     means = np.full((len(rows), table.shape[1]), np.nan)
     for mean, row in zip(means, rows, strict=True):
