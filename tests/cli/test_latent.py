@@ -64,6 +64,12 @@ def test_mixtures_say_which_layers_they_took(folder, tmp_path):
         run("mix", folder / "plain", "--out", tmp_path / "m.gif")
 
 
+def test_one_style_cannot_be_mixed(tmp_path):
+    tiny(model="contragan").save(tmp_path / "g")
+    with pytest.raises(ConfigError, match="one style for the whole picture"):
+        run("mix", tmp_path / "g", "--out", tmp_path / "m.png")
+
+
 def test_pictures_are_moved_along_directions_and_say_so(folder, tmp_path):
     G = folder / "plain"
     words = ["--num", "1", "--seeds", "8", "--by-chance", "8"]

@@ -139,6 +139,18 @@ def test_a_film_that_fails_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_place_that_cannot_be_written_is_told_in_one_line(monkeypatch, tmp_path):
+    def refused(*_, **__):
+        yield None
+        raise OSError("many\nlines\nof FFmpeg")
+
+    monkeypatch.setattr(imageio_ffmpeg, "write_frames", refused)
+    with pytest.raises(DataError, match=r"a\.mp4 could not be written \(FFmpeg could not write it\)") as caught:
+        video.write_video(tmp_path / "a.mp4", [np.zeros((8, 8), np.uint8)], fps=24, about={})
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_long_comment_is_whole(tmp_path):
     text = json.dumps(list(range(200)))
     video.write_video(tmp_path / "a.gif", [np.zeros((8, 8), np.uint8)], fps=5, about={"walk": text})

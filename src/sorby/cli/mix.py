@@ -36,7 +36,7 @@ def mix(
     asked = pairs(condition or []) or None
     model = Generator.load(generator, device=chosen_device(device))
     last = model.network.num_styles - 1
-    mixed = layers_of(model, layers or f"{last // 2 + 1}-{last}")
+    mixed = layers_of(model, layers or f"{(last + 1) // 2}-{last}")
     left, top = seeds_of("--rows", rows), seeds_of("--columns", columns)
     write_mixture(model, out, left, top, mixed, condition=asked, truncation=truncation)
     typer.echo(f"{out}: seeds {rows} with {told(model, mixed)} of the seeds {columns}")

@@ -34,6 +34,8 @@ def layers_of(generator: Generator, text: str | None) -> range:
 
 def told(generator: Generator, layers: range) -> str:
     """For people, with the resolutions at which they work: `layers 0 to 3 (4 to 16 px)`."""
+    if generator.network.num_styles == 1:
+        return "the whole picture"
     low, high = (min(4 * 2 ** ((layer + 1) // 2), generator.card.size) for layer in (layers[0], layers[-1]))
     return f"layers {layers[0]} to {layers[-1]} ({low} to {high} px)"
 

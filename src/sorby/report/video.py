@@ -1,6 +1,8 @@
 """Films: MP4 and GIF, written frame by frame, so that their length costs no memory."""
 
+import errno
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -65,13 +67,15 @@ def _encode(path: Path, frames: Iterable[np.ndarray], *, fps: float, comment: st
         quality=None,
         macro_block_size=2 if codec == "libx264" else 1,
         output_params=["-metadata", f"comment={comment}", *(["-crf", QUALITY] if codec == "libx264" else [])],
-        ffmpeg_log_level="error",
+        ffmpeg_log_level="quiet",
     )
     writer.send(None)
     try:
-        writer.send(np.ascontiguousarray(first))
-        for frame in waiting:
-            writer.send(np.ascontiguousarray(frame))
+        for frame in chain([first], waiting):
+            try:
+                writer.send(np.ascontiguousarray(frame))
+            except OSError:  # with all that FFmpeg said, on many lines
+                raise OSError(errno.EIO, "FFmpeg could not write it", str(path)) from None
     finally:
         writer.close()
 
