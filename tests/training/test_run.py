@@ -19,9 +19,9 @@ from sorby.training.state import new_state
 from tests.training.conftest import disc_images, tiny_config
 
 
-def fake_scorer(images, config, *, device):
+def fake_scorer(data, config, *, device):
     """Scores that need no feature network: distance of the mean grey."""
-    mean = float(images.mean())
+    mean = float(data.split("train").images().mean())
     return lambda generated: {"fid": abs(float(generated.mean()) - mean), "recall": 0.5}
 
 
@@ -314,7 +314,19 @@ def test_a_lower_fid_bought_with_wrong_metallography_is_not_better():
     assert not tick.is_better({"fid": 9.0, "recall": 0.4, "descriptor_error": 0.3}, best)
 
 
-def test_the_shift_of_each_descriptor_is_scored_and_the_error_is_that_of_those_chosen():
+def test_a_run_on_a_subset_is_scored_against_all_training_patches(tiny_dataset, tmp_path, monkeypatch):
+    scored = []
+
+    def scorer(data, config, *, device):
+        scored.append(len(data.split("train")))
+        return fake_scorer(data, config, device=device)
+
+    monkeypatch.setattr(run, "quick_scorer", scorer)
+    train(tiny_dataset, tmp_path / "run", subset=3, kimg=0.016)
+    assert scored == [len(tiny_dataset)]
+
+
+def test_the_shift_of_each_descriptor_is_scored_and_the_error_is_that_of_those_chosen(tmp_path):
     """Real stripes of half the width, generated ones of a quarter and as bright: only the fraction is asked about."""
     rng = np.random.default_rng(0)
     widths = rng.integers(26, 39, 64)
@@ -323,7 +335,9 @@ def test_the_shift_of_each_descriptor_is_scored_and_the_error_is_that_of_those_c
         for sides in (widths, widths // 2)
     )
     config = tiny_config(descriptors=("area_fraction",), score_images=64)
-    scores = quick_scorer(real, config, device="cpu")(half)
+    patches = [Patch(file=f"{n}.png", parent=str(n)) for n in range(64)]
+    data = write_dataset(tmp_path / "d.zip", zip(patches, real, strict=True), space=ConditionSpace(), recipe={})
+    scores = quick_scorer(data, config, device="cpu")(half)
     fractions = [np.array([(image > 100).mean() for image in images]) for images in (real, half)]
     shift = (fractions[1].mean() - fractions[0].mean()) / fractions[0].std()
     assert scores["shift_area_fraction"] == pytest.approx(shift, rel=0.02)

@@ -73,7 +73,7 @@ def train(
         config,
         card_of(data, config),
         reals=images[_spread(data, Ticker.GRID)].numpy(),
-        scorer=_scorer_or_none(images.numpy(), config, device=device, warn=warn),
+        scorer=_scorer_or_none(dataset, config, device=device, warn=warn),
         tensorboard=tensorboard,
         report=on_tick,
         warn=warn,
@@ -131,21 +131,26 @@ def _model(config: TrainConfig) -> dict[str, str]:
     return {"updates": config.updates, **contrast} if config.network.model == "stylegan2" else contrast
 
 
-def quick_scorer(images: UInt8[np.ndarray, "n c h w"], config: TrainConfig, *, device: torch.device | str) -> Scorer:
-    """Scores of generated pictures against the training images: on the fast feature network, and by metallography.
+def quick_scorer(data: Dataset, config: TrainConfig, *, device: torch.device | str) -> Scorer:
+    """Scores of generated pictures on the fast feature network, and by metallography.
 
-    The shift of each descriptor, such as `shift_area_fraction`, and the mean size of those that `config` chooses.
+    Against all training patches, also where a run sees a subset of them, as paper A scores (section "Frechet inception
+    distance"); and against the held-out ones, which a generator that copies does not come near. Further the shift of
+    each descriptor, such as `shift_area_fraction`, and the mean size of those that `config` chooses.
     """
     from sorby.measurement.measured import descriptor_table
-    from sorby.metrics.quick import QuickScores
+    from sorby.metrics.quick import MIN_IMAGES, QuickScores
+    from sorby.metrics.sets import of_dataset
     from sorby.microstructure.compare import descriptor_error, shifts
     from sorby.microstructure.describe import QUANTITIES, comparable
 
     names = [quantity.name for quantity in QUANTITIES]
     counts = np.array([not config.descriptors or name in config.descriptors for name in names])
-    scores = QuickScores(images, seed=config.seed, device=str(device))
-    chosen = np.random.default_rng(config.seed).permutation(len(images))[: config.score_images]
-    real = comparable(descriptor_table([images[np.sort(chosen)]]))
+    reals = of_dataset(data.split("train"), "training micrographs")
+    several = sum(patch.split == "held-out" for patch in data.patches) >= MIN_IMAGES
+    held_out = of_dataset(data.split("held-out"), "held-out micrographs") if several else None
+    scores = QuickScores(reals, held_out, device=device)
+    real = comparable(descriptor_table(reals.at_most(config.score_images, seed=0).batches()))
 
     def score(generated: UInt8[np.ndarray, "m c h w"]) -> dict[str, float]:
         found = shifts(real, comparable(descriptor_table([generated])))
@@ -156,7 +161,7 @@ def quick_scorer(images: UInt8[np.ndarray, "n c h w"], config: TrainConfig, *, d
 
 
 def _scorer_or_none(
-    images: UInt8[np.ndarray, "n c h w"],
+    data: Dataset,
     config: TrainConfig,
     *,
     device: torch.device | str,
@@ -166,7 +171,7 @@ def _scorer_or_none(
     if not config.score_ticks:
         return None
     try:
-        return quick_scorer(images, config, device=device)
+        return quick_scorer(data, config, device=device)
     except (DataError, WeightsError) as reason:
         warn(f"training without scores, so that `best` is never written: {reason}")
         return None
