@@ -6,11 +6,12 @@ import pytest
 from sorby.conditions import ConditionSpace
 from sorby.data.dataset import Dataset, Patch, write_dataset
 from sorby.errors import ConfigError, DataError
-from sorby.study.plan import plan_of, read_study, without
+from sorby.study.file import read_study
+from sorby.study.plan import plan_of, without
 from tests.evaluation.made import fields
 
 STUDIES = Path(__file__).parents[2] / "studies"
-LEAST = 'dataset = "{data}"\npreset = "demo"\n'
+LEAST = 'dataset = "{data}"\npreset = "demo"\nmeasure = "conditions"\n'
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,14 @@ def test_the_studies_that_come_with_sorby_are_read(path):
         ("[settings.network]\nz_dims = 3", r"'z_dims' in settings\.network.*'z_dim'"),
         ("[variants.with]\ncontrastiv = 3", r"'contrastiv' in variants\.with.*'contrastive'"),
         ('[variants."a/b"]\nkimg = 3', "variant 'a/b'"),
+        ("[grid]\nr_tt = [0.1]", "'r_tt' in grid.*'r_t'"),
+        ('[grid]\n"network.layuot" = ["random"]', r"'layuot' in grid\.network.*'layout'"),
+        ("[grid]\nr_t = [0.1]\n[variants.a]", "variants and grid are given"),
+        ('scores = ["fld"]', "'fld' in scores.*'fid'"),
+        ('fits = { fid = "log" }', "fits need a grid of one setting whose values are numbers"),
+        ("[search]\ntrails = 3", "'trails' in search.*'trials'"),
+        ("[search.space.learning_rat]\nlow = 1", r"'learning_rat' in search\.space.*'learning_rate'"),
+        ('[search]\nscore = "deviation"\n[search.space.r_t]\nlow = 2\nhigh = 1', "low below high, came 2 and 1"),
         ("num = 3", "key num: .*10"),
         ("seeds = []", "key seeds: "),
         ('hold_out = "all"', "key hold_out"),
@@ -53,6 +62,12 @@ def test_a_mistake_in_a_study_file_is_one_line_with_the_key_and_the_nearest(stud
         study(text)
     assert "\n" not in str(error.value)
     assert "study.toml" in str(error.value)
+
+
+def test_scores_are_not_asked_of_conditions_held_out(tmp_path):
+    (tmp_path / "study.toml").write_text('dataset = "d.zip"\nhold_out = "each"')
+    with pytest.raises(ConfigError, match='hold_out needs measure = "conditions"'):
+        read_study(tmp_path / "study.toml")
 
 
 def test_a_study_needs_a_dataset_and_a_file(tmp_path):
@@ -71,6 +86,43 @@ def test_each_variant_is_trained_with_each_seed(study):
     assert [run.config.seed for run in plan.runs] == [0, 7, 0, 7]
     assert [run.config.network.z_dim for run in plan.runs] == [64, 64, 16, 16]  # 64 is that of the preset
     assert {run.config.r_t for run in plan.runs} == {0.4}
+
+
+def test_a_grid_is_all_combinations_of_its_values(study):
+    plan = plan_of(study('[grid]\nr_t = [0.3, 0.5]\naugment = [[], ["blit", "geom"]]'))
+    assert [run.variant for run in plan.runs] == [
+        "r_t=0.3-augment=none",
+        "r_t=0.3-augment=blit+geom",
+        "r_t=0.5-augment=none",
+        "r_t=0.5-augment=blit+geom",
+    ]
+    assert [run.config.r_t for run in plan.runs] == [0.3, 0.3, 0.5, 0.5]
+    assert [run.config.augment for run in plan.runs] == [(), ("blit", "geom")] * 2
+
+
+def test_the_word_none_is_nothing_where_a_setting_may_be_nothing(study):
+    run, other = plan_of(study('[grid]\nsubset = [3, "none"]')).runs
+    assert (run.config.subset, other.config.subset) == (3, None)
+
+
+SCALES = """
+[settings]
+kimg = 3
+[scales.laptop]
+seeds = [0, 1]
+settings = { r_t = 0.4 }
+[scales.paper]
+settings = { kimg = 25000 }
+"""
+
+
+def test_a_scale_changes_keys_of_the_study_and_the_first_is_taken_unasked(study, tmp_path):
+    laptop = study(SCALES)
+    paper = read_study(tmp_path / "study.toml", scale="paper")
+    assert (laptop.scale, laptop.seeds, laptop.settings) == ("laptop", (0, 1), {"kimg": 3, "r_t": 0.4})
+    assert (paper.scale, paper.seeds, paper.settings) == ("paper", (0,), {"kimg": 25000})
+    with pytest.raises(ConfigError, match="no scale 'cluster': choose from laptop, paper"):
+        read_study(tmp_path / "study.toml", scale="cluster")
 
 
 def test_what_a_setting_may_be_is_known_before_anything_runs(study):

@@ -1,28 +1,31 @@
 """Studies of generators that learnt nothing, and of pictures whose truth is known."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
-from sorby.card import GeneratorCard
 from sorby.cli import app
-from sorby.config import NetworkConfig
 from sorby.data.dataset import Dataset
+from sorby.errors import DataError, TrainingError
 from sorby.evaluation.at_conditions import real_images
-from sorby.generator import Generator
-from sorby.models.stylegan2 import GeneratorNetwork
-from sorby.study.figures import figure_of
-from sorby.study.plan import plan_of, read_study
-from sorby.study.results import RIGHT, StudyResult
-from sorby.study.run import compared, run_study, together
-from sorby.study.table import markdown
+from sorby.study.condition_figures import figure_of
+from sorby.study.condition_results import RIGHT, StudyResult
+from sorby.study.condition_table import markdown
+from sorby.study.conditions import compared, together
+from sorby.study.file import read_study
+from sorby.study.plan import plan_of
+from sorby.study.run import run_study
+from sorby.study.work import work_on, write_study
 from tests.evaluation.made import block_means, fields
+from tests.study.crews import Here, untrained
 
 TEXT = """
 title = "Does it <b>follow</b> | or not"
 preset = "demo"
+measure = "conditions"
 num = 12
 descriptors = ["area_fraction", "mean_chord"]
 hold_out = "marked"
@@ -44,56 +47,126 @@ def plan(data, tmp_path):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, tmp_path):
     monkeypatch.setenv("SORBY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("sorby.study.run.load_network", lambda *_, **__: block_means())
-
-
-class Untrained:
-    """Leaves a generator that has learnt nothing, and remembers of which runs."""
-
-    def __init__(self, *, stops_at=None):
-        self.trained, self.stops_at = [], stops_at
-
-    def __call__(self, run, folder):
-        if run.name == self.stops_at:
-            raise KeyboardInterrupt
-        self.trained.append(run.name)
-        torch.manual_seed(run.config.seed)
-        space = run.data.space
-        network = NetworkConfig(size=32, z_dim=8, w_dim=8, channel_base=128, channel_max=8, condition_dim=space.dim)
-        card = GeneratorCard(network=network, space=space, pixel_size_um=0.1, images_seen=5)
-        Generator(GeneratorNetwork(network), card).save(folder / "last")
+    monkeypatch.setattr("sorby.study.measures.load_network", lambda *_, **__: block_means())
+    monkeypatch.setattr("sorby.study.work.train", untrained)
 
 
 def test_a_study_that_was_stopped_goes_on_and_nothing_is_done_twice(plan, tmp_path):
-    stopped, goes_on, again = Untrained(stops_at="seed-1"), Untrained(), Untrained()
+    out = tmp_path / "out"
+
+    class Interrupted(Here):
+        def start(self, name):
+            if name == "seed-1":
+                raise KeyboardInterrupt
+            super().start(name)
+
+    stopped, goes_on, again = Interrupted(out), Here(out), Here(out)
     with pytest.raises(KeyboardInterrupt):
-        run_study(plan, tmp_path / "out", trainer=stopped)
-    result = run_study(plan, tmp_path / "out", trainer=goes_on)
-    assert (stopped.trained, goes_on.trained) == (["seed-0"], ["seed-1"])
-    assert run_study(plan, tmp_path / "out", trainer=again) == result
-    assert again.trained == []
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        run_study(plan, out, stopped)
+    assert stopped.stopped
+    assert run_study(plan, out, goes_on) == []
+    assert (stopped.begun, goes_on.begun) == (["seed-0"], ["seed-1"])
+    first = (out / "results.json").read_bytes()
+    assert run_study(plan, out, again) == []
+    assert again.begun == []
+    assert (out / "results.json").read_bytes() == first
+    assert {path.name for path in out.iterdir()} == {
         "results.json",
         "results.md",
         "results.svg",
         "seed-0",
         "seed-1",
-    ]
-    assert StudyResult.model_validate_json((tmp_path / "out" / "results.json").read_text()) == result
-    assert [run.images_seen for run in result.runs] == [5, 5]
+        "study.toml",
+        "work",
+    }
+    assert [run.images_seen for run in StudyResult.model_validate_json(first).runs] == [5, 5]
+
+
+def test_a_run_whose_worker_is_lost_goes_on_and_is_given_up_only_when_that_is_no_chance(plan, tmp_path):
+    out, said = tmp_path / "out", []
+    crew = Here(out, loses={"seed-0": 2, "seed-1": 100})
+    assert run_study(plan, out, crew, say=said.append) == ["seed-1"]
+    assert crew.begun == ["seed-0"] * 3 + ["seed-1"] * 5
+    assert "seed-0: worker killed by SIGKILL, the run goes on from its checkpoint" in said
+    assert said[-1] == "seed-1: failed: killed by SIGKILL (2 of 2)"
+
+
+def test_a_run_that_failed_for_good_is_noted_and_tried_again_only_when_asked(plan, tmp_path, monkeypatch):
+    out, said = tmp_path / "out", []
+
+    def breaks(data, folder, config, **_):
+        if config.seed == 0:
+            raise TrainingError("loss_G is not finite.")
+        return untrained(data, folder, config)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sorby.study.work.train", breaks)
+        assert run_study(plan, out, Here(out), say=said.append) == ["seed-0"]
+    assert "seed-0: failed: loss_G is not finite. (1 of 2)" in said
+    assert [run.name for run in StudyResult.model_validate_json((out / "results.json").read_text()).runs] == ["seed-1"]
+    later, retried = Here(out), Here(out)
+    assert run_study(plan, out, later) == ["seed-0"]
+    assert later.begun == []
+    assert run_study(plan, out, retried, retry=True) == []
+    assert retried.begun == ["seed-0"]
+
+
+def test_a_full_disk_fails_the_run_for_now_and_the_next_time_it_is_done(plan, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+
+    def full(*_, **__):
+        raise DataError("model.safetensors could not be written (No space left on device).")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sorby.study.work.train", full)
+        assert run_study(plan, out, Here(out)) == ["seed-0", "seed-1"]
+    assert not (out / "results.json").exists()
+    assert run_study(plan, out, Here(out)) == []
+
+
+def test_two_heads_of_one_study_are_told_apart(plan, tmp_path):
+    out = tmp_path / "out"
+
+    class Second(Here):
+        def start(self, name):
+            with pytest.raises(DataError, match="is run by another process already: watch it with sorby study status"):
+                run_study(plan, out, Here(out))
+            super().start(name)
+
+    crew = Second(out)
+    assert run_study(plan, out, crew) == []
+    assert crew.begun == ["seed-0", "seed-1"]
+
+
+def test_a_run_that_another_worker_holds_is_waited_for_and_not_done_twice(plan, tmp_path, monkeypatch):
+    """As after the head was killed: its workers are still there when the next head begins."""
+    out, trained = tmp_path / "out", []
+
+    def slow(data, folder, config, **_):
+        trained.append(config.seed)
+        time.sleep(0.3)
+        return untrained(data, folder, config)
+
+    monkeypatch.setattr("sorby.study.work.train", slow)
+    write_study(out, plan.study)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = (pool.submit(work_on, out, "seed-0", say=lambda _: None) for _ in range(2))
+        assert one.result() == other.result()
+    assert trained == [0]
 
 
 def test_a_result_of_other_settings_or_one_cut_short_is_made_again(plan, tmp_path):
-    run_study(plan, tmp_path / "out", trainer=Untrained())
-    path = tmp_path / "out" / "seed-0" / "conditions.json"
+    out = tmp_path / "out"
+    run_study(plan, out, Here(out))
+    path = out / "seed-0" / "result.json"
     path.write_text(path.read_text()[:100])
-    cut_short = Untrained()
-    run_study(plan, tmp_path / "out", trainer=cut_short)
-    assert cut_short.trained == ["seed-0"]
+    cut_short = Here(out)
+    run_study(plan, out, cut_short)
+    assert cut_short.begun == ["seed-0"]
     more = plan_of(plan.study.model_copy(update={"num": 11}))
-    other = Untrained()
-    run_study(more, tmp_path / "out", trainer=other)
-    assert other.trained == ["seed-0", "seed-1"]
+    other = Here(out)
+    run_study(more, out, other)
+    assert other.begun == ["seed-0", "seed-1"]
 
 
 def results_of(plan, path):
@@ -181,7 +254,7 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(data, tmp_path, monkeypatch
     result = CliRunner().invoke(app, ["study", "run", "study.toml", "--dry-run"])
     assert result.exit_code == 0, result.output
     first, *runs = result.stdout.splitlines()
-    assert first.startswith("2 runs, 32 kimg in all, in runs/study; 5 conditions")
+    assert first.startswith("2 runs, 32 kimg in all, in runs/study; 5 conditions of")
     assert runs[1] == "seed-1: demo, 16 kimg, seed 1, without fraction 30 %; fraction 50 %"
     assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["study.toml"]
 
@@ -199,4 +272,4 @@ def test_a_study_trains_and_measures_from_the_command_line(data, tmp_path):
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert len(found["runs"][0]["predictions"]) > 0
     again = CliRunner().invoke(app, arguments)
-    assert "1 of 1: seed-0 is finished" in again.stderr
+    assert "1 of 1 runs are done already" in again.stderr

@@ -1,129 +1,95 @@
-"""Where it runs: one training after another, on this machine; what is finished is not done again."""
+"""The head of a study: gives its runs to a crew until all are finished, and tells what they say together."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-from pydantic import ValidationError
+from filelock import FileLock, Timeout
 
-from sorby.atomic import write_bytes, write_text
-from sorby.evaluation.at_conditions import AtConditions, conditioning, drawn_images, real_images
-from sorby.evaluation.conditions import in_order
-from sorby.generator import Generator
-from sorby.metrics.features import FeatureNetwork, load_network
-from sorby.metrics.sets import ImageSet
-from sorby.study.figures import figure_of
-from sorby.study.plan import Plan, Run, Study
-from sorby.study.results import RunResult, StudyResult, deviation_rows, predictions_of, right_rows
-from sorby.study.table import markdown
-from sorby.training.run import train
+from sorby.atomic import write_bytes
+from sorby.errors import DataError
+from sorby.study.crew import Crew
+from sorby.study.measures import Result, reported
+from sorby.study.plan import Plan
+from sorby.study.work import Say, finished, known_work, write_study
 
-RESULT = "conditions.json"
-"""In the folder of each run: what was measured on it."""
-
-Say = Callable[[str], None]
-Trainer = Callable[[Run, Path], None]
+MOST_LOSSES = 5
+"""Workers that a run may lose before it is given up: it is not chance that kills them."""
 
 
-def run_study(
-    plan: Plan,
-    out: Path,
-    *,
-    device: torch.device | str = "cpu",
-    trainer: Trainer | None = None,
-    say: Say = lambda _: None,
-) -> StudyResult:
-    """Train and measure each run in a folder of `out`; write results.json, results.md and results.svg.
+def run_study(plan: Plan, out: Path, crew: Crew, *, retry: bool = False, say: Say = lambda _: None) -> list[str]:
+    """Train and measure each run in a folder of `out`, and write what all say together: results.json, .md and figures.
 
-    The same call again goes on where it was stopped: a run that is finished is neither trained nor measured again.
-    `trainer` trains a run into its folder, by default with `sorby.train`. Raises `SorbyError` where a run cannot be
-    done.
+    The same call again goes on where it was stopped: a finished run is not repeated, one whose worker was lost goes on
+    from its checkpoint, and one that failed for good, such as by losses that are not finite, is tried again only if
+    `retry`. Gives the names of the runs that failed. Raises `DataError` where another process runs this study.
     """
-    results: list[RunResult] = []
-    network: FeatureNetwork | None = None
-    for number, run in enumerate(plan.runs, start=1):
-        folder = out / run.name
-        if done := finished(folder, run, plan.study):
-            say(f"{number} of {len(plan.runs)}: {run.name} is finished")
-            results.append(done)
-            continue
-        say(f"{number} of {len(plan.runs)}: {run.name}, {run.config.kimg:g} kimg")
-        if trainer:
-            trainer(run, folder)
-        else:
-            train(run.data, folder, run.config, device=device)
-        say(f"{number} of {len(plan.runs)}: {run.name}, drawing and measuring")
-        network = network or load_network(plan.study.network, device=device)
-        results.append(measured(run, folder, plan.study, network=network, device=device))
-        write_text(folder / RESULT, results[-1].model_dump_json(indent=2) + "\n")
-    result = together(plan.study, results)
-    write_text(out / "results.json", result.model_dump_json(indent=2) + "\n")
-    write_text(out / "results.md", markdown(result))
-    write_bytes(out / "results.svg", figure_of(result, plan.study.descriptors))
-    return result
+    with alone(out):
+        write_study(out, plan.study)
+        runs = {run.name: run for run in plan.runs}
+        todo = [name for name, run in runs.items() if retry or not known_work(out, run, plan.study).final]
+        todo = [name for name in todo if not finished(out, runs[name], plan.study)]
+        if skipped := len(runs) - len(todo):
+            say(f"{skipped} of {len(runs)} runs are done already")
+        carry_out(todo, crew, say=say, failure=lambda name: known_work(out, runs[name], plan.study).error)
+        write_report(plan, out)
+    return [name for name, run in runs.items() if not finished(out, run, plan.study)]
 
 
-def finished(folder: Path, run: Run, study: Study) -> RunResult | None:
-    """The result of a run, where it was measured with these settings on these data."""
+def carry_out(names: Iterable[str], crew: Crew, *, failure: Callable[[str], str], say: Say = lambda _: None) -> None:
+    """Have all runs worked on, those of lost workers again.
+
+    `failure` tells why a run failed whose worker ended by itself; empty where it did not.
+    """
+    todo, working, losses = list(names), set[str](), Counter[str]()
+    total, ended = len(todo), 0
     try:
-        found = RunResult.model_validate_json((folder / RESULT).read_text())
-    except (OSError, ValidationError):
-        return None
-    return found if found.identity == run.identity(study) else None
+        while todo or working:
+            while todo and crew.free:
+                crew.start(name := todo.pop(0))
+                working.add(name)
+                say(f"{name}: begun")
+            end = crew.wait()
+            working.remove(end.name)
+            losses[end.name] += bool(end.lost)
+            if end.lost and losses[end.name] < MOST_LOSSES:
+                say(f"{end.name}: worker {end.lost}, the run goes on from its checkpoint")
+                todo.insert(0, end.name)
+                continue
+            ended += 1
+            reason = end.lost or failure(end.name)
+            say(f"{end.name}: {f'failed: {reason}' if reason else 'finished'} ({ended} of {total})")
+    finally:
+        crew.stop()
 
 
-def measured(
-    run: Run, folder: Path, study: Study, *, network: FeatureNetwork, device: torch.device | str = "cpu"
-) -> RunResult:
-    """Draw pictures of all conditions with the generator of a run, and compare them with real micrographs."""
-    generator = Generator.load(folder, device=device)
-    notes: list[str] = []
-    fakes = drawn_images(generator, run.data, each=study.num, seed=run.config.seed, name=run.name, notes=notes)
-    return compared(
-        run,
-        fakes.kept(),
-        study,
-        network=network,
-        generator=generator.hash,
-        images_seen=generator.card.images_seen,
-        notes=notes,
-    )
+def write_report(plan: Plan, out: Path) -> list[Path]:
+    """Write what all runs that are finished say together; gives the files, none where no run is finished."""
+    results = results_of(plan, out)
+    if not results:
+        return []
+    files = reported(plan.study, results)
+    for name, data in files.items():
+        write_bytes(out / name, data)
+    return [out / name for name in files]
 
 
-def compared(
-    run: Run,
-    fakes: ImageSet,
-    study: Study,
-    *,
-    network: FeatureNetwork,
-    generator: str = "",
-    images_seen: int = 0,
-    notes: list[str],
-) -> RunResult:
-    """Generated pictures of all conditions against real micrographs, and against what one would say without them."""
-    reals = real_images(run.data, each=study.num, seed=0).kept()
-    found = conditioning(AtConditions(reals, fakes, run.unseen), network, seed=0, notes=notes)
-    keys = in_order(set(found.real.keys), run.data.space)
-    return RunResult(
-        name=run.name,
-        variant=run.variant,
-        seed=run.config.seed,
-        identity=run.identity(study),
-        generator=generator,
-        images_seen=images_seen,
-        by_condition=found.by_condition,
-        fidelity=found.fidelity,
-        predictions=tuple(predictions_of(found.by_condition, keys, run.data.space)),
-        notes=tuple(notes),
-    )
+def results_of(plan: Plan, out: Path) -> list[Result]:
+    """What was measured on the runs that are finished."""
+    found = [finished(out, run, plan.study) for run in plan.runs]
+    return [result for result in found if result is not None]
 
 
-def together(study: Study, results: list[RunResult]) -> StudyResult:
-    """What all runs say."""
-    return StudyResult(
-        title=study.title,
-        dataset=str(study.dataset),
-        runs=tuple(results),
-        deviations=tuple(deviation_rows(results, study.descriptors)),
-        right=tuple(right_rows(results)),
-    )
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Be the only head of the study in `out`. Raises `DataError` where there is one already."""
+    lock = out / "work" / "study.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+    except Timeout:
+        raise DataError(
+            f"{out} is run by another process already: watch it with sorby study status, or give another --out."
+        ) from None

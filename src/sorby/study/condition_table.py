@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sorby.metrics.record import Number
 from sorby.report.markdown import inert, table
 from sorby.report.reading import percent, share_of, with_interval
-from sorby.study.results import RIGHT, DeviationRow, RightRow, StudyResult
+from sorby.study.condition_results import RIGHT, DeviationRow, RightRow, StudyResult
 
 HOW = """Absolute deviation of the mean at each condition from the real one, as a share of it, averaged over the
 conditions. In brackets 95 % intervals over the conditions. Nearest condition: the real micrographs of the nearest one

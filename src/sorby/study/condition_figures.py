@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from sorby.metrics.record import Number
 from sorby.report.plots import GENERATED, QUIET, REAL, STYLE, svg_file
-from sorby.study.results import RIGHT, DeviationRow, Prediction, RightRow, StudyResult
+from sorby.study.condition_results import RIGHT, DeviationRow, Prediction, RightRow, StudyResult
 
 MOST_MEASURES = 4
 """Measures drawn where the study names none."""

@@ -1,0 +1,171 @@
+"""One run of a study, in one process: trained, measured, and what is known of the work.
+
+`python -m sorby.study.work FOLDER NAME DEVICE` is what a worker is started as. The folder of a study:
+
+    study.toml          the study as it runs
+    NAME/               a run, with its result in result.json
+    work/NAME.json      how the work on it stands
+    work/NAME.lock      held by the process that does it
+    logs/NAME.log       what it said
+    results.*           what all say together
+"""
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sorby.atomic import write_text
+from sorby.errors import SorbyError, TrainingError
+from sorby.study.energy import Meter
+from sorby.study.file import Study, read_study
+from sorby.study.measures import Result, measure, result_type
+from sorby.study.plan import Run, plan_of
+from sorby.training.run import train
+
+RESULT = "result.json"
+"""In the folder of each run: what was measured on it."""
+
+Say = Callable[[str], None]
+
+
+class Work(BaseModel):
+    """How the work on a run stands; what it cost, over all the times that it was taken up."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    identity: str
+    state: Literal["begun", "finished", "failed"]
+    worker: str = ""
+    """Machine and process."""
+    device: str = "cpu"
+    times: int = 0
+    """How often it was taken up."""
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    kwh: float | None = None
+    """Energy; none where it cannot be measured."""
+    energy_by: str = ""
+    """How the energy was measured."""
+    error: str = ""
+    final: bool = False
+    """The error would come again, as it follows from settings and data."""
+
+
+def work_on(folder: Path, name: str, *, device: str = "cpu", say: Say = print) -> Result:
+    """Train and measure a run of the study in `folder`, going on where it was stopped; wait where another works on it.
+
+    Raises `SorbyError` where it cannot be done, which is noted.
+    """
+    study = read_study(folder / "study.toml")
+    run = next(run for run in plan_of(study).runs if run.name == name)
+    path = folder / "work" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock_of(folder, name)):
+        if done := finished(folder, run, study):
+            return done
+        before = known_work(folder, run, study)
+        begun = before.model_copy(
+            update={
+                "state": "begun",
+                "worker": f"{platform.node()}:{os.getpid()}",
+                "device": device,
+                "times": before.times + 1,
+                "error": "",
+                "final": False,
+            }
+        )
+        write_text(path, begun.model_dump_json(indent=2) + "\n")
+        clock, cpu = time.perf_counter(), time.process_time()
+        meter = Meter()
+
+        def spent(**changes: Any) -> str:
+            kwh = meter.kwh()
+            energy = {"energy_by": meter.by} if kwh is None else {"energy_by": meter.by, "kwh": kwh + (before.kwh or 0)}
+            seconds = {
+                "seconds": before.seconds + time.perf_counter() - clock,
+                "cpu_seconds": before.cpu_seconds + time.process_time() - cpu,
+            }
+            return begun.model_copy(update=seconds | energy | changes).model_dump_json(indent=2) + "\n"
+
+        def tick(_: object, line: dict[str, float]) -> None:
+            scores = "".join(f"  {key} {line[key]:.4g}" for key in ("fid", "recall") if key in line)
+            say(f"kimg {line['kimg']:g}  {line['img_s']:.1f} img/s  p {line['p']:.3f}{scores}")
+            write_text(path, spent())
+
+        try:
+            train(run.data, folder / name, run.config, device=device, tensorboard=False, on_tick=tick, warn=say)
+            result = measure(run, folder / name, study, device=device)
+        except SorbyError as error:
+            write_text(path, spent(state="failed", error=str(error), final=isinstance(error, TrainingError)))
+            raise
+        write_text(folder / name / RESULT, result.model_dump_json(indent=2) + "\n")
+        write_text(path, spent(state="finished"))
+        return result
+
+
+def lock_of(folder: Path, name: str) -> Path:
+    """Held by the process that works on a run; the system lets go of it when the process ends, however it does."""
+    return folder / "work" / f"{name}.lock"
+
+
+def known_work(folder: Path, run: Run, study: Study) -> Work:
+    """How the work on a run stands; as never begun where the study was changed since."""
+    nothing = Work(identity=run.identity(study), state="begun")
+    try:
+        found = Work.model_validate_json((folder / "work" / f"{run.name}.json").read_text())
+    except (OSError, ValidationError):
+        return nothing
+    return found if found.identity == nothing.identity else nothing
+
+
+def finished(folder: Path, run: Run, study: Study) -> Result | None:
+    """The result of a run, where it was measured with these settings on these data."""
+    try:
+        found = result_type(study).model_validate_json((folder / run.name / RESULT).read_text())
+    except (OSError, ValidationError):
+        return None
+    return found if found.identity == run.identity(study) else None
+
+
+def write_study(folder: Path, study: Study) -> None:
+    """Leave the study for the workers, whatever folder they run in."""
+    settings = study.model_dump(mode="json", exclude_defaults=True) | {"dataset": str(study.dataset.resolve())}
+    text = tomli_w.dumps(_without_nothing(settings))
+    path = folder / "study.toml"
+    if not path.is_file() or path.read_text() != text:
+        write_text(path, text)
+
+
+def _without_nothing(settings: Any) -> Any:
+    """TOML has no word for nothing: a value of a setting becomes the word none, which plans read back."""
+    if isinstance(settings, dict):
+        return {name: "none" if value is None else _without_nothing(value) for name, value in settings.items()}
+    return settings
+
+
+def main() -> None:
+    """A worker's process: exit code 2 where the run cannot be done, with one line that says why."""
+    folder, name, device = sys.argv[1:]
+
+    def say(text: str) -> None:
+        print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True)  # noqa: T201
+
+    try:
+        say(f"{name} on {device}, {platform.node()} process {os.getpid()}")
+        work_on(Path(folder), name, device=device, say=say)
+        say("finished")
+    except SorbyError as error:
+        say(f"sorby: {error}")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
