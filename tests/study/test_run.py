@@ -71,6 +71,7 @@ def test_a_study_that_was_stopped_goes_on_and_nothing_is_done_twice(plan, tmp_pa
     assert again.begun == []
     assert (out / "results.json").read_bytes() == first
     assert {path.name for path in out.iterdir()} == {
+        "methods.md",
         "results.json",
         "results.md",
         "results.svg",

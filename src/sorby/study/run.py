@@ -11,6 +11,7 @@ from sorby.atomic import write_bytes
 from sorby.errors import DataError
 from sorby.study.crew import Crew
 from sorby.study.measures import Result, reported
+from sorby.study.methods import methods
 from sorby.study.plan import Plan
 from sorby.study.work import Say, finished, known_work, write_study
 
@@ -69,7 +70,8 @@ def write_report(plan: Plan, out: Path) -> list[Path]:
     results = results_of(plan, out)
     if not results:
         return []
-    files = reported(plan.study, results)
+    works = [known_work(out, run, plan.study) for run in plan.runs if finished(out, run, plan.study)]
+    files = {**reported(plan.study, results), "methods.md": methods(plan, works).encode()}
     for name, data in files.items():
         write_bytes(out / name, data)
     return [out / name for name in files]
