@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,9 +16,10 @@ from sorby.study.condition_figures import figure_of
 from sorby.study.condition_results import RIGHT, StudyResult
 from sorby.study.condition_table import markdown
 from sorby.study.conditions import compared, together
+from sorby.study.crew import Ended
 from sorby.study.file import read_study
 from sorby.study.plan import plan_of
-from sorby.study.run import run_study
+from sorby.study.run import carry_out, run_study
 from sorby.study.work import work_on, write_study
 from tests.evaluation.made import block_means, fields
 from tests.study.crews import Here, untrained
@@ -90,6 +92,23 @@ def test_a_run_whose_worker_is_lost_goes_on_and_is_given_up_only_when_that_is_no
     assert crew.begun == ["seed-0"] * 3 + ["seed-1"] * 5
     assert "seed-0: worker killed by SIGKILL, the run goes on from its checkpoint" in said
     assert said[-1] == "seed-1: failed: killed by SIGKILL (2 of 2)"
+
+
+def test_workers_that_are_taken_away_again_and_again_do_no_harm_while_the_run_comes_further():
+    class Spot(Here):
+        def start(self, name):
+            super().start(name)
+            done[name] += 1
+            if done[name] == 40:
+                self.ended = Ended(name)
+
+    done, crew = Counter(), Spot(None, loses={"a": 100, "b": 100})
+    carry_out(["a"], crew, failure=lambda _: "", progress=done.__getitem__)
+    assert done["a"] == 40
+    said = []
+    carry_out(["b"], crew, failure=lambda _: "", progress=lambda _: 3, say=said.append)
+    assert done["b"] == 5
+    assert said[-1].startswith("b: failed: killed by SIGKILL")
 
 
 def test_a_run_that_failed_for_good_is_noted_and_tried_again_only_when_asked(plan, tmp_path, monkeypatch):

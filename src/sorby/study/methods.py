@@ -23,10 +23,10 @@ def methods(plan: Plan, works: Sequence[Work]) -> str:
     trained, held_out = ([patch for patch in data.patches if patch.split == split] for split in ("train", "held-out"))
     model = {"stylegan2": "StyleGAN2 with adaptive discriminator augmentation", "contragan": "contrastive GAN"}
     sentences = [
-        f"Generators ({model[first.network.model]}) were trained with Sorby {version('sorby')} (PyTorch {version('torch')}) on "
-        f"{len(trained)} patches of {data.size} px from {_parents(trained)} micrographs of {inert(data.path.name)} "
-        f"(sha256 {data.hash[:16]}, licence: {inert(data.licence or 'not stated')}); {len(held_out)} patches of "
-        f"{_parents(held_out)} other micrographs were held out.",
+        f"Generators ({model[first.network.model]}) were trained with Sorby {version('sorby')} (PyTorch "
+        f"{version('torch')}) on {len(trained)} patches of {data.size} px from {_parents(trained)} micrographs of "
+        f"{inert(data.path.name)} (sha256 {data.hash[:16]}, licence: {inert(data.licence or 'not stated')}); "
+        f"{len(held_out)} patches of {_parents(held_out)} other micrographs were held out.",
         _augmentation(configs),
         _variants(study),
         f"Each was trained with seeds {', '.join(map(str, study.seeds))} for {_range(c.kimg for c in configs)} kimg.",

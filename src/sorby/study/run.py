@@ -14,9 +14,10 @@ from sorby.study.measures import Result, reported
 from sorby.study.methods import methods
 from sorby.study.plan import Plan
 from sorby.study.work import Say, finished, known_work, write_study
+from sorby.training.checkpoint import checkpoints
 
 MOST_LOSSES = 5
-"""Workers that a run may lose before it is given up: it is not chance that kills them."""
+"""Workers that a run may lose without coming any further: it is not chance that kills them."""
 
 
 def run_study(plan: Plan, out: Path, crew: Crew, *, retry: bool = False, say: Say = lambda _: None) -> list[str]:
@@ -33,17 +34,31 @@ def run_study(plan: Plan, out: Path, crew: Crew, *, retry: bool = False, say: Sa
         todo = [name for name in todo if not finished(out, runs[name], plan.study)]
         if skipped := len(runs) - len(todo):
             say(f"{skipped} of {len(runs)} runs are done already")
-        carry_out(todo, crew, say=say, failure=lambda name: known_work(out, runs[name], plan.study).error)
+        carry_out(
+            todo,
+            crew,
+            failure=lambda name: known_work(out, runs[name], plan.study).error,
+            progress=lambda name: images_seen(out / name),
+            say=say,
+        )
         write_report(plan, out)
     return [name for name, run in runs.items() if not finished(out, run, plan.study)]
 
 
-def carry_out(names: Iterable[str], crew: Crew, *, failure: Callable[[str], str], say: Say = lambda _: None) -> None:
+def carry_out(
+    names: Iterable[str],
+    crew: Crew,
+    *,
+    failure: Callable[[str], str],
+    progress: Callable[[str], float],
+    say: Say = lambda _: None,
+) -> None:
     """Have all runs worked on, those of lost workers again.
 
-    `failure` tells why a run failed whose worker ended by itself; empty where it did not.
+    `failure` tells why a run failed whose worker ended by itself, empty where it did not; `progress` how far a run is.
     """
-    todo, working, losses = list(names), set[str](), Counter[str]()
+    todo, working = list(names), set[str]()
+    losses, reached = Counter[str](), dict[str, float]()
     total, ended = len(todo), 0
     try:
         while todo or working:
@@ -53,6 +68,8 @@ def carry_out(names: Iterable[str], crew: Crew, *, failure: Callable[[str], str]
                 say(f"{name}: begun")
             end = crew.wait()
             working.remove(end.name)
+            if progress(end.name) > reached.get(end.name, 0):
+                losses[end.name], reached[end.name] = 0, progress(end.name)
             losses[end.name] += bool(end.lost)
             if end.lost and losses[end.name] < MOST_LOSSES:
                 say(f"{end.name}: worker {end.lost}, the run goes on from its checkpoint")
@@ -63,6 +80,12 @@ def carry_out(names: Iterable[str], crew: Crew, *, failure: Callable[[str], str]
             say(f"{end.name}: {f'failed: {reason}' if reason else 'finished'} ({ended} of {total})")
     finally:
         crew.stop()
+
+
+def images_seen(run: Path) -> int:
+    """How far a run is; 0 before its first checkpoint."""
+    newest = checkpoints(run / "checkpoint")
+    return int(newest[0].stem) if newest else 0
 
 
 def write_report(plan: Plan, out: Path) -> list[Path]:
