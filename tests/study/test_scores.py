@@ -71,6 +71,15 @@ def test_twice_the_distance_in_every_seed_is_a_ratio_of_two():
     assert recall.p is None  # no seed differs from another, so that chance cannot be told
 
 
+def test_with_a_reference_all_are_held_against_it():
+    fids = {"a": 9.0, "b": 5.0, "c": 7.0}
+    runs = [run_of(v, seed, (fid + seed,) * 3, (0.3,) * 3) for v, fid in fids.items() for seed in (0, 1)]
+    study = study_of(variants={"a": {}, "b": {}, "c": {}}, scores=("fid",), reference="b")
+    assert [(d.before, d.variant) for d in together(study, runs).differences] == [("b", "a"), ("b", "c")]
+    with pytest.raises(ValueError, match="reference 'd' is none of a, b, c"):
+        study_of(variants={"a": {}, "b": {}, "c": {}}, reference="d")
+
+
 def test_chance_alone_is_called_a_difference_as_often_as_it_says():
     """One in twenty studies of four equal variants at most, though there are three comparisons."""
     rng = np.random.default_rng(0)

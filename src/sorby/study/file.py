@@ -87,6 +87,8 @@ class Study(_Table):
     """What is asked of the runs: their scores while they train; or how pictures follow the conditions."""
     scores: tuple[str, ...] = ("fid", "recall")
     """Scores that are drawn, and compared by the best of each run."""
+    reference: str = ""
+    """Variant that the others are held against; without one, each is held against the one before it."""
     fits: dict[str, Literal["log", "root"]] = {}
     """Straight lines of a score over the logarithm, or the square root, of the one number that varies."""
     hold_out: Literal["nothing", "marked", "each"] | tuple[dict[str, str | float], ...] = "nothing"
@@ -112,6 +114,8 @@ class Study(_Table):
         for name in self.all_variants():
             if not re.fullmatch(r"[\w.+=-]*", name):
                 raise ValueError(f"variant {name!r} names folders: use letters, digits and . + = - _")
+        if self.reference and self.reference not in self.all_variants():
+            raise ValueError(f"reference {self.reference!r} is none of {', '.join(self.all_variants())}")
         if self.fits and self.number is None:
             raise ValueError("fits need a grid of one setting whose values are numbers")
         if self.measure == "scores" and self.hold_out != "nothing":

@@ -11,8 +11,7 @@ recall are those of the log: on EfficientNet-lite0 features and few pictures, ag
 them with each other only; held-out scores are against micrographs that no run saw. In brackets 95 % intervals over
 seeds. At the end: the median of what the runs had last."""
 
-DIFFERENCE = """Each variant against the one above it: ratio of the geometric means of distances, difference of the
-means of shares, with 95 % intervals; and the chance of as much between equals (Welch's test, corrected by Holm for all
+DIFFERENCE = """Ratio of the geometric means of distances, difference of the means of shares, with 95 % intervals; and the chance of as much between equals (Welch's test, corrected by Holm for all
 rows of a score). From so few seeds only large differences can be told."""
 
 FITTED = """Least squares through the best score of every run; 95 % intervals. Lack of fit: the chance of means so far
@@ -42,7 +41,7 @@ def markdown(result: Scores) -> str:
         table(BEST, [_best(row, result) for row in result.best]),
         HOW,
         _together(result),
-        *_section("## Do neighbours differ?", list(map(_difference, result.differences)), DIFFERENCE),
+        *_section("## Do they differ?", list(map(_difference, result.differences)), DIFFERENCE),
         *(
             ["## Lines", "\n".join(f"- {_fit(fit, result.number or '')}" for fit in result.fits), FITTED]
             * bool(result.fits)

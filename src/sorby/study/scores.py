@@ -68,7 +68,7 @@ class BestRow(Record):
 
 
 class Difference(Record):
-    """The best scores of one variant against those of the one before it."""
+    """The best scores of one variant against those of the reference, or of the one before it."""
 
     score: str
     before: str
@@ -144,7 +144,9 @@ def together(study: Study, runs: Sequence[ScoredRun]) -> Scores:
     runs = [run for run in runs if run.kimg]
     names = [score for score in study.scores if all(score in run.scores for run in runs)]
     best = [row for score in names for row in _best_rows(study, runs, score)]
-    differences = [row for score in names for row in _differences([b for b in best if b.score == score])]
+    differences = [
+        row for score in names for row in _differences([b for b in best if b.score == score], study.reference)
+    ]
     fits = [
         fit
         for score, form in study.fits.items()
@@ -184,9 +186,10 @@ def _best_rows(study: Study, runs: Sequence[ScoredRun], score: str) -> Iterator[
         )
 
 
-def _differences(rows: Sequence[BestRow]) -> list[Difference]:
-    """Each variant against the one before it in the file."""
-    pairs = list(pairwise(rows))
+def _differences(rows: Sequence[BestRow], reference: str) -> list[Difference]:
+    """Each variant against the reference, or without one against that before it in the file."""
+    against = next((row for row in rows if reference and row.variant == reference), None)
+    pairs = [(against, row) for row in rows if row is not against] if against else list(pairwise(rows))
     found = [_change(after, before) for before, after in pairs]
     corrected = iter(holm([p for _, p in found if p is not None]))
     return [
