@@ -123,8 +123,8 @@ def test_two_sizes_have_no_line_and_one_seed_no_test_of_it():
 
 
 def test_none_of_the_front_is_beaten_in_all_scores():
-    best = rows("fid", {1: (10.0,), 2: (12.0,), 3: (11.0,)}) + rows("recall", {1: (0.2,), 2: (0.4,), 3: (0.1,)})
-    assert front(best, ["fid", "recall"]) == ["1", "2"]
+    fid, recall = {1: (10.0,), 2: (12.0,), 3: (11.0,)}, {1: (0.2,), 2: (0.4,), 3: (0.1,)}
+    assert front({"fid": rows("fid", fid), "recall": rows("recall", recall)}) == ["1", "2"]
 
 
 def test_bands_are_drawn_where_all_seeds_were_scored():

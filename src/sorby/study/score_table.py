@@ -11,8 +11,9 @@ recall are those of the log: on EfficientNet-lite0 features and few pictures, ag
 them with each other only; held-out scores are against micrographs that no run saw. In brackets 95 % intervals over
 seeds. At the end: the median of what the runs had last."""
 
-DIFFERENCE = """Ratio of the geometric means of distances, difference of the means of shares, with 95 % intervals; and the chance of as much between equals (Welch's test, corrected by Holm for all
-rows of a score). From so few seeds only large differences can be told."""
+DIFFERENCE = """Ratio of the geometric means of distances, difference of the means of shares, with 95 % intervals; and
+the chance of as much between equals (Welch's test, corrected by Holm for all rows of a score). From so few seeds only
+large differences can be told."""
 
 FITTED = """Least squares through the best score of every run; 95 % intervals. Lack of fit: the chance of means so far
 off the line if the line holds; below 0.05 it does not."""

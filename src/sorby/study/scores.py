@@ -1,7 +1,7 @@
 """What the scores of runs say together: the best of each, whether neighbours differ, and lines through them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -143,15 +143,8 @@ def together(study: Study, runs: Sequence[ScoredRun]) -> Scores:
     """What all runs that have scores say."""
     runs = [run for run in runs if run.kimg]
     names = [score for score in study.scores if all(score in run.scores for run in runs)]
-    best = [row for score in names for row in _best_rows(study, runs, score)]
-    differences = [
-        row for score in names for row in _differences([b for b in best if b.score == score], study.reference)
-    ]
-    fits = [
-        fit
-        for score, form in study.fits.items()
-        if score in names and (fit := fit_of([b for b in best if b.score == score], score, form))
-    ]
+    best = {score: list(_best_rows(study, runs, score)) for score in names}
+    fits = [fit_of(best[score], score, form) for score, form in study.fits.items() if score in names]
     return Scores(
         title=study.title,
         finding=study.finding,
@@ -159,10 +152,10 @@ def together(study: Study, runs: Sequence[ScoredRun]) -> Scores:
         scale=study.scale,
         number=study.number,
         runs=tuple(runs),
-        best=tuple(best),
-        differences=tuple(differences),
-        fits=tuple(fits),
-        together=tuple(front(best, names)),
+        best=tuple(row for rows in best.values() for row in rows),
+        differences=tuple(row for rows in best.values() for row in _differences(rows, study.reference)),
+        fits=tuple(fit for fit in fits if fit),
+        together=tuple(front(best)),
     )
 
 
@@ -272,13 +265,15 @@ def _with_error(value: float, half: float) -> Number:
     return Number(value=float(value), low=float(value - half), high=float(value + half))
 
 
-def front(rows: Sequence[BestRow], scores: Sequence[str]) -> list[str]:
+def front(best: Mapping[str, Sequence[BestRow]]) -> list[str]:
     """Variants that none beats in one score without losing in another, by their medians."""
-    variants = list(dict.fromkeys(row.variant for row in rows))
-    medians = {(row.variant, row.score): row.median for row in rows}
-    cost = np.array([[_cost(score, medians[variant, score]) for score in scores] for variant in variants])
+    medians: dict[str, list[float]] = {}
+    for score, rows in best.items():
+        for row in rows:
+            medians.setdefault(row.variant, []).append(_cost(score, row.median))
+    cost = np.array(list(medians.values()))
     beaten = [bool(np.any(np.all(cost <= mine, axis=1) & np.any(cost < mine, axis=1))) for mine in cost]
-    return [variant for variant, is_beaten in zip(variants, beaten, strict=True) if not is_beaten]
+    return [variant for variant, is_beaten in zip(medians, beaten, strict=True) if not is_beaten]
 
 
 def _cost(score: str, value: float) -> float:
