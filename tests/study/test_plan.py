@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from sorby.conditions import ConditionSpace
+from sorby.config import resolve
 from sorby.data.dataset import Dataset, Patch, write_dataset
 from sorby.errors import ConfigError, DataError
 from sorby.study.file import read_study
-from sorby.study.plan import plan_of, without
+from sorby.study.plan import config_of, plan_of, without
 from tests.evaluation.made import fields
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -32,6 +33,16 @@ def study(tmp_path, data):
 @pytest.mark.parametrize("path", sorted(STUDIES.glob("*.toml")), ids=lambda path: path.stem)
 def test_the_studies_that_come_with_sorby_are_read(path):
     assert read_study(path).title
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("scale", ["laptop", "paper"])
+def test_every_run_of_the_studies_that_come_with_sorby_has_settings_that_fit(path, scale):
+    study = read_study(path, scale=scale)
+    size = resolve(study.preset).network.size
+    variants = {"first": study.search.first} if study.search else study.all_variants()
+    for changes in variants.values():
+        assert config_of(study, changes, seed=0, size=size).preset == study.preset
 
 
 @pytest.mark.parametrize(
