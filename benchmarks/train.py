@@ -27,6 +27,7 @@ from bench import in_own_process, machine, spread
 from sorby.allocator import keep_freed_memory
 from sorby.augment import Augment
 from sorby.config import TrainConfig, resolve
+from sorby.seeds import Rows
 from sorby.training.state import new_state
 from sorby.training.stylegan2 import discriminator_step, generator_step, path_length_step, r1_step
 
@@ -64,8 +65,8 @@ def sorby_phases(config: TrainConfig, device: str = "cpu") -> Phases:
     real = torch.rand(config.batch_size, 1, config.network.size, config.network.size, device=device) * 2 - 1
     condition = torch.zeros(config.batch_size, 0, device=device)
 
-    def augmented(images: torch.Tensor) -> torch.Tensor:
-        return augment(images, p=P, rng=host_rng)
+    def augmented(images: torch.Tensor, rows: Rows) -> torch.Tensor:
+        return augment(images, p=P, rng=host_rng, rows=rows)
 
     return {
         "G": lambda: generator_step(state, condition, config, augment=augmented, rng=rng),

@@ -6,7 +6,7 @@ A run writes its resolved settings to `config.toml`. The command line's help is 
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -23,7 +23,7 @@ class _Settings(BaseModel):
 
 OF_NETWORK = {
     "stylegan2": ("w_dim", "mapping_layers", "layout", "minibatch_std_group"),
-    "contragan": ("condition_by", "normalisation"),
+    "contragan": ("condition_by", "normalisation", "leaky_slope"),
 }
 OF_RUN = {
     "stylegan2": (
@@ -80,6 +80,8 @@ class NetworkConfig(_Settings):
     critic; or as in stylegan2, by random features of them, which numbers need."""
     normalisation: Literal["batch", "layer"] = "batch"
     """Contragan: over the batch, as published; or over each picture alone, which a gradient penalty needs."""
+    leaky_slope: float = Field(0.2, ge=0, lt=1)
+    """Contragan: slope of the leaky ReLU below 0."""
 
     @model_validator(mode="after")
     def _power_of_two(self) -> "NetworkConfig":
@@ -99,6 +101,10 @@ class TrainConfig(_Settings):
     network: NetworkConfig = NetworkConfig()
     """Shape of the networks."""
 
+    start_from: str = ""
+    """A run, or a generator, whose weights training starts from; empty for new ones."""
+    freeze_d: int = Field(0, ge=0)
+    """Blocks of the discriminator, from the picture on, that stay as they start (Freeze-D)."""
     discriminator: Literal["stylegan2", "projected"] = "stylegan2"
     """The published one, which starts from nothing; or one on the features of a frozen, pretrained network, which
     learns from fewer images."""
@@ -155,6 +161,8 @@ class TrainConfig(_Settings):
     """Families of adaptive discriminator augmentation; empty for none."""
     augment_without: tuple[str, ...] = ()
     """Single moves left out of the families, such as rotate where the sample was rolled."""
+    augment_strengths: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Families whose moves are done with so many times p, at most always, such as { colour = 0.3 }."""
     luma_flip: bool = False
     """Let the colour family turn dark into light."""
     r_t: float = Field(0.6, gt=0, le=1)
@@ -190,9 +198,10 @@ class TrainConfig(_Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainConfig":
-        unknown = [family for family in self.augment if family not in FAMILIES]
-        if unknown:
-            raise ValueError(f"augment names {', '.join(unknown)}, expected some of {', '.join(FAMILIES)}")
+        for setting in ("augment", "augment_strengths"):
+            unknown = [family for family in getattr(self, setting) if family not in FAMILIES]
+            if unknown:
+                raise ValueError(f"{setting} names {', '.join(unknown)}, expected some of {', '.join(FAMILIES)}")
         model = self.network.model
         _only_of(model, self, OF_RUN)
         if model == "contragan" and (self.weight_clip is None) == (self.gradient_penalty == 0):

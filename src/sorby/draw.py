@@ -11,6 +11,7 @@ from torch import Tensor
 from sorby.generator import Generator, Values
 from sorby.micrograph import write_micrograph
 from sorby.models.place import name_of
+from sorby.team import Team
 
 BATCH = 32  # held in memory until they are written
 
@@ -32,13 +33,16 @@ def draw(
     condition: Values | None = None,
     move: Move | None = None,
     suffix: Literal[".tif", ".png"] = ".tif",
+    team: Team | None = None,
 ) -> Iterator[Path]:
     """Write `seed0000.tif` and so on into `out`, giving each path when it is there.
 
+    The processes of a `team` draw in turn as many as are drawn at once, so that each picture is what it is to one.
     Raises `ConfigError` for a condition that the generator does not know, before anything is written.
     """
     name = generator.hash
-    for start in range(0, len(seeds), BATCH):
+    team = team or Team()
+    for start in range(team.rank * BATCH, len(seeds), team.size * BATCH):
         batch = seeds[start : start + BATCH]
         offset = None if move is None else move.offset
         pictures = generator.images(batch, truncation=truncation, condition=condition, offset=offset)

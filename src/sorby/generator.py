@@ -72,19 +72,7 @@ class Generator:
         Raises `WeightsError` where `path` holds or names none, or weights that are damaged or do not fit the card.
         """
         keep_freed_memory()
-        folder = _generator_folder(Path(path))
-        try:
-            text = (folder / "config.json").read_text()
-            _check_format(json.loads(text), folder)
-            card = GeneratorCard.model_validate_json(text)
-            tensors = load_tensors((folder / "model.safetensors").read_bytes())
-        except (OSError, ValueError, SafetensorError) as error:
-            reason = str(error).splitlines()[0]
-            raise WeightsError(
-                f"{folder} cannot be read as a generator ({reason}): copy the whole folder again."
-            ) from None
-        network = generator_network(card.network)
-        _fill(network, tensors, folder)
+        card, network = read_generator(Path(path))
         generator = cls(network, card, device=device, dtype=dtype or fastest_dtype(device))
         network.freeze(generator.dtype)
         return generator
@@ -206,6 +194,22 @@ def to_grey_values(images: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n c h
 def from_grey_values(images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """Grey values 0 to 255 to [-1, 1]."""
     return images.float() / 127.5 - 1
+
+
+def read_generator(path: Path) -> tuple[GeneratorCard, AnyGenerator]:
+    """Card and network of a generator as they were trained, with `WeightsError` as `Generator.load` has it."""
+    folder = _generator_folder(path)
+    try:
+        text = (folder / "config.json").read_text()
+        _check_format(json.loads(text), folder)
+        card = GeneratorCard.model_validate_json(text)
+        tensors = load_tensors((folder / "model.safetensors").read_bytes())
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"{folder} cannot be read as a generator ({reason}): copy the whole folder again.") from None
+    network = generator_network(card.network)
+    _fill(network, tensors, folder)
+    return card, network
 
 
 def _generator_folder(path: Path) -> Path:

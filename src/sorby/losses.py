@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from sorby.seeds import Rows
+
 
 def logistic_real(scores: Float[Tensor, "n s"]) -> Float[Tensor, "n s"]:
     """-log sigmoid(score): low where the discriminator calls an image real (Goodfellow et al. 2014, non-saturating)."""
@@ -25,14 +27,17 @@ def r1_penalty(scores: Float[Tensor, "n s"], images: Float[Tensor, "n c h w"]) -
 
 
 def path_lengths(
-    images: Float[Tensor, "n c h w"], ws: Float[Tensor, "n l d"], *, rng: torch.Generator
+    images: Float[Tensor, "n c h w"], ws: Float[Tensor, "n l d"], *, rng: torch.Generator, rows: Rows | None = None
 ) -> Float[Tensor, " n"]:
     """How far a picture moves in a random direction for a small step in w (Karras et al. 2020a, section 3.2), >= 0.
 
-    The norm of J^T y, with y ~ N(0, 1) an image divided by the root of the number of pixels.
+    The norm of J^T y, with y ~ N(0, 1) an image divided by the root of the number of pixels. Images that are `rows` of
+    a batch get the y of theirs.
     """
+    rows = rows or Rows.whole(len(images))
     height, width = images.shape[2:]
-    y = torch.randn(images.shape, generator=rng, device=rng.device) / (height * width) ** 0.5
+    drawn = torch.randn(rows.of, *images.shape[1:], generator=rng, device=rng.device)
+    y = rows.take(drawn) / (height * width) ** 0.5
     (gradient,) = torch.autograd.grad((images * y).sum(), ws, create_graph=True)
     return gradient.square().sum(2).mean(1).sqrt()
 

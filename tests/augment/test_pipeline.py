@@ -70,8 +70,27 @@ def test_share_of_changed_images_is_p(family, only, share):
     assert abs(num_changed / n - expected) < 4 * math.sqrt(expected * (1 - expected) / n)
 
 
+@pytest.mark.parametrize(("family", "only"), [("cutout", "cutout"), ("geom", "scale")])
+@pytest.mark.parametrize(("strength", "expected"), [(0.5, 0.15), (0, 0), (2, 0.6), (10, 1)])
+def test_a_family_has_its_own_share_of_p(family, only, strength, expected):
+    n, other = 1500, "noise"
+    without = tuple(name for name in MOVES if name not in (only, "noise"))
+    images = noise_images(n=n, size=8)
+    augment = Augment(families=(family, other), without=without, strengths={family: strength, other: 0})
+    share = int(changed_images(images, augment(images, p=0.3, rng=seeded())).sum()) / n
+    assert abs(share - expected) <= 4 * math.sqrt(expected * (1 - expected) / n)
+
+
+def test_a_strength_of_one_changes_nothing():
+    images = noise_images()
+    one, other = (Augment(families=FAMILIES, strengths=s) for s in ({}, dict.fromkeys(FAMILIES, 1.0)))
+    assert torch.equal(one(images, p=0.4, rng=seeded()), other(images, p=0.4, rng=seeded()))
+    with pytest.raises(ConfigError, match="Unknown augmentation with a strength 'color': choose from"):
+        Augment(strengths={"color": 1.0})
+
+
 def test_moves_are_chosen_independently():
-    matrices = compose(GEOM, (20_000, 1, 64, 64), size=3, p=0.3, rng=seeded())
+    matrices = compose(GEOM, (20_000, 1, 64, 64), size=3, ps=[0.3] * len(GEOM), rng=seeded())
     # Scale, stretch and slide with p each, rotation with p altogether.
     assert float(changed(matrices).float().mean()) == pytest.approx(1 - 0.7**4, abs=0.012)
 

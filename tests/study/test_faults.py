@@ -44,7 +44,7 @@ def file(tmp_path_factory):
 def head(file, out):
     """The command, in a process of its own."""
     command = [sys.executable, "-c", "from sorby.cli import main; main()", "study", "run", str(file), "--out", str(out)]
-    more = ["--device", "cpu", "--parallel", "1"]
+    more = ["--device", "cpu", "--parallel", "1", "--yes"]
     return subprocess.Popen(command + more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -39,7 +39,7 @@ def test_the_studies_that_come_with_sorby_are_read(path):
 @pytest.mark.parametrize("scale", ["laptop", "paper"])
 def test_every_run_of_the_studies_that_come_with_sorby_has_settings_that_fit(path, scale):
     study = read_study(path, scale=scale)
-    size = resolve(study.preset).network.size
+    size = study.settings.get("network", {}).get("size") or resolve(study.preset).network.size
     variants = {"first": study.search.first} if study.search else study.all_variants()
     for changes in variants.values():
         assert config_of(study, changes, seed=0, size=size).preset == study.preset

@@ -285,7 +285,16 @@ def test_a_study_trains_and_measures_from_the_command_line(data, tmp_path):
         + "[settings]\nkimg = 0.016\nbatch_size = 4\ntick_kimg = 0.016\nscore_ticks = 0\nprecision = 'float32'\n"
         + "[settings.network]\nz_dim = 8\nw_dim = 8\nchannel_base = 128\nchannel_max = 8\n"
     )
-    arguments = ["study", "run", str(tmp_path / "study.toml"), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    arguments = [
+        "study",
+        "run",
+        str(tmp_path / "study.toml"),
+        "--out",
+        str(tmp_path / "out"),
+        "--device",
+        "cpu",
+        "--yes",
+    ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "nearest condition" in result.stdout

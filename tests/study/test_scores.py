@@ -43,7 +43,7 @@ def rows(score, values):
             minimum=min(seeds),
             median=float(np.median(seeds)),
             maximum=max(seeds),
-            at_end=seeds[0],
+            ends=seeds,
         )
         for x, seeds in values.items()
     ]
@@ -54,7 +54,7 @@ def test_the_best_of_a_run_is_the_lowest_distance_and_the_highest_share():
     assert (run.best("fid"), run.best("recall")) == (4, 0.3)
     result = together(study_of(variants={"a": {}}), [run, run_of("a", 1, (9.0, 6.0, 5.0), (0.1, 0.1, 0.4))])
     fid, recall = result.best
-    assert (fid.seeds, fid.minimum, fid.median, fid.maximum, fid.at_end) == ((4, 5), 4, 4.5, 5, 6)
+    assert (fid.seeds, fid.minimum, fid.median, fid.maximum, fid.ends) == ((4, 5), 4, 4.5, 5, (7, 5))
     assert recall.seeds == (0.3, 0.4)
 
 
@@ -62,7 +62,8 @@ def test_twice_the_distance_in_every_seed_is_a_ratio_of_two():
     runs = [run_of("a", seed, (fid,) * 3, (0.3,) * 3) for seed, fid in enumerate((10.0, 11.0, 12.0))]
     runs += [run_of("b", seed, (2 * fid,) * 3, (0.2,) * 3) for seed, fid in enumerate((10.0, 11.0, 12.0))]
     result = together(study_of(variants={"a": {}, "b": {}}), runs)
-    fid, recall = result.differences
+    fid, at_end, recall, _ = result.differences
+    assert (at_end.when, at_end.change) == ("end", fid.change)
     assert (fid.before, fid.variant) == ("a", "b")
     assert fid.change.value == pytest.approx(2)
     assert fid.change.low < 2 < fid.change.high
@@ -75,7 +76,7 @@ def test_with_a_reference_all_are_held_against_it():
     fids = {"a": 9.0, "b": 5.0, "c": 7.0}
     runs = [run_of(v, seed, (fid + seed,) * 3, (0.3,) * 3) for v, fid in fids.items() for seed in (0, 1)]
     study = study_of(variants={"a": {}, "b": {}, "c": {}}, scores=("fid",), reference="b")
-    assert [(d.before, d.variant) for d in together(study, runs).differences] == [("b", "a"), ("b", "c")]
+    assert [(d.before, d.variant) for d in together(study, runs).differences] == [("b", "a"), ("b", "c")] * 2
     with pytest.raises(ValueError, match="reference 'd' is none of a, b, c"):
         study_of(variants={"a": {}, "b": {}, "c": {}}, reference="d")
 
@@ -87,7 +88,7 @@ def test_chance_alone_is_called_a_difference_as_often_as_it_says():
     alarms = 0
     for _ in range(300):
         runs = [run_of(v, seed, (float(rng.lognormal(3, 0.2)),) * 3, (0.3,) * 3) for v in "abcd" for seed in range(3)]
-        alarms += any(d.p < 0.05 for d in together(study, runs).differences)
+        alarms += any(d.p < 0.05 for d in together(study, runs).differences if d.when == "best")
     assert scipy.stats.binomtest(alarms, 300, 0.05, alternative="greater").pvalue > 0.01
 
 
@@ -149,7 +150,7 @@ def test_table_and_figures_tell_it_all():
     assert "How &lt;b>many" in text
     assert "Published: more \\| better" in text
     lines = [line for line in text.splitlines() if line.startswith("| subset=4 |")]
-    assert lines[0] == "| subset=4 | 4 | 120 | FID | 71 (68.5 to 73.5) | 70, 71, 72 | 71 | 0.25, 0.25, 0.25 |"
+    assert lines[0] == "| subset=4 | 4 | 120 | FID | 71 (68.5 to 73.5) | 70, 71, 72 | 70, 71, 72 | 0.25, 0.25, 0.25 |"
     assert "× log10(subset); R² = 1.00" in text
     figures = figures_of(result)
     assert set(figures) == {"results.svg", "lines.svg"}

@@ -23,7 +23,7 @@ PENALISED = {"weight_clip": None, "gradient_penalty": 10, "contrastive": "contin
 LAYERS = {"condition_by": "features", "normalisation": "layer"}
 
 
-def same(images):
+def same(images, rows):
     return images
 
 

@@ -18,12 +18,14 @@ from sorby.cli.inspect import inspect
 from sorby.cli.interpolate import interpolate
 from sorby.cli.measure import measure
 from sorby.cli.mix import mix
+from sorby.cli.pack import pack
 from sorby.cli.predict import predict
 from sorby.cli.prepare import prepare
 from sorby.cli.project import project
 from sorby.cli.simulate import simulate
 from sorby.cli.study import study
 from sorby.cli.train import train
+from sorby.cli.transfer import transfer
 from sorby.errors import SorbyError
 
 app = typer.Typer(
@@ -37,6 +39,7 @@ app = typer.Typer(
 for verb in (
     demo,
     prepare,
+    pack,
     simulate,
     inspect,
     train,
@@ -52,6 +55,7 @@ for verb in (
     doctor,
 ):
     app.command()(verb)
+app.command(context_settings={"ignore_unknown_options": True})(transfer)  # they are those of train
 app.add_typer(study, name="study")
 
 

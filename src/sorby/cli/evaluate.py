@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sorby.cli.several import DEVICES as SEVERAL
+from sorby.cli.several import are_several, team_of
 from sorby.errors import ConfigError
 
 
@@ -35,15 +37,25 @@ def evaluate(
         ),
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
+    devices: Annotated[int | None, typer.Option(help=SEVERAL, min=1)] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Also write the numbers as report.md.")] = False,
 ) -> None:
     """Say whether generated images can be believed: microstructure, then FID, KID, precision, recall and more."""
     from sorby.cli.train import chosen_device
     from sorby.evaluation.run import evaluate as run
+    from sorby.evaluation.run import share_features
     from sorby.report.reading import about_conditions, headline
 
     if out is None:
         out = own_folder(generated)
+    first = chosen_device(device, several=are_several(devices))
+    if are_several(devices):
+        nets = network or ()
+        with team_of(device, devices) as team:
+            share_features(generated, real, num=num, seed=seed, networks=nets, truncation=truncation, team=team)
+        if not team.is_first:
+            return
+        first = str(team.device)
     report = run(
         generated,
         real,
@@ -53,7 +65,7 @@ def evaluate(
         networks=network or (),
         truncation=truncation,
         at_each_condition=by_condition,
-        device=chosen_device(device),
+        device=first,
         command=shlex.join(["sorby", *sys.argv[1:]]),
         say=lambda text: typer.echo(f"{text} ...", err=True),
     )

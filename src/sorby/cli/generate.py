@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sorby.cli.several import DEVICES as SEVERAL
+from sorby.cli.several import are_several, team_of
 from sorby.errors import ConfigError
 
 if TYPE_CHECKING:
     from sorby.draw import Move
     from sorby.generator import Generator
+    from sorby.team import Team
 
 Wish = dict[str, str]
 MOST_COLUMNS = 12
@@ -51,6 +54,7 @@ def generate(
     directions: Annotated[Path | None, typer.Option(help="Folder of `sorby directions`.")] = None,
     image_format: Annotated[str, typer.Option("--format", help="tiff or png.")] = "tiff",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
+    devices: Annotated[int | None, typer.Option(help=SEVERAL, min=1)] = None,
 ) -> None:
     """Draw new micrographs, with their scale; each says in its metadata that it is synthetic."""
     from rich.progress import track
@@ -63,25 +67,34 @@ def generate(
     if image_format not in ("tiff", "tif", "png"):
         raise ConfigError(f"Format {image_format!r} is not known: choose tiff or png.")
     asked = pairs([*(condition or []), *(more or [])])
-    model = Generator.load(generator, device=chosen_device(device))
+    several = are_several(devices)
+    model = Generator.load(generator, device="cpu" if several else chosen_device(device))
     wishes = wishes_of(asked, model)
     for wish in wishes:
         model.card.space.encode(wish)  # refuses what cannot be drawn at all, before any warning
     warnings = dict.fromkeys(text for wish in wishes for text in model.card.space.out_of_range(wish))
-    for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)
     seeds = range(seed, seed + num)
     suffix: Literal[".tif", ".png"] = ".png" if image_format == "png" else ".tif"
-    total = num * max(len(wishes), 1)
     way = _move(model, directions, move or [])
-    for _ in track(_drawn(model, seeds, out, wishes, truncation, way, suffix), total=total, description="generate"):
-        pass
-    scale = "no pixel size" if model.card.pixel_size_um is None else f"{model.card.pixel_size_um:g} µm a pixel"
-    at = f", at {model.card.space.tell(wishes[0])}" if len(wishes) == 1 else ""
-    each = f" at each of {len(wishes)} conditions" if len(wishes) > 1 else ""
-    typer.echo(f"{num} pictures{each} of {model.card.size} px ({scale}) in {out}{at}")
-    if len(wishes) > 1:
-        typer.echo(f"sheet: {_sheet(model, seeds[:MOST_COLUMNS], out, wishes, truncation, way)}")
+    with team_of(device, devices) as team:
+        if team.is_first:
+            for warning in warnings:
+                typer.echo(f"warning: {warning}", err=True)
+        if several:
+            model = Generator.load(generator, device=team.device)
+        total = math.ceil(num * max(len(wishes), 1) / team.size)
+        drawn = _drawn(model, seeds, out, wishes, truncation, way, suffix, team)
+        for _ in track(drawn, total=total, description="generate"):
+            pass
+        team.wait()
+        if not team.is_first:
+            return
+        scale = "no pixel size" if model.card.pixel_size_um is None else f"{model.card.pixel_size_um:g} µm a pixel"
+        at = f", at {model.card.space.tell(wishes[0])}" if len(wishes) == 1 else ""
+        each = f" at each of {len(wishes)} conditions" if len(wishes) > 1 else ""
+        typer.echo(f"{num} pictures{each} of {model.card.size} px ({scale}) in {out}{at}")
+        if len(wishes) > 1:
+            typer.echo(f"sheet: {_sheet(model, seeds[:MOST_COLUMNS], out, wishes, truncation, way)}")
 
 
 def pairs(texts: Sequence[str]) -> dict[str, str]:
@@ -133,6 +146,7 @@ def _drawn(
     truncation: float,
     move: "Move | None",
     suffix: Literal[".tif", ".png"],
+    team: "Team",
 ) -> Iterator[Path]:
     """Pictures of one condition lie in `out`, those of several in a folder each."""
     from sorby.draw import draw
@@ -142,7 +156,9 @@ def _drawn(
     else:
         folders = [(out / folder_of(wish), wish) for wish in wishes]
     for folder, wish in folders:
-        yield from draw(model, seeds, folder, truncation=truncation, condition=wish, move=move, suffix=suffix)
+        yield from draw(
+            model, seeds, folder, truncation=truncation, condition=wish, move=move, suffix=suffix, team=team
+        )
 
 
 def _move(model: "Generator", folder: Path | None, texts: Sequence[str]) -> "Move | None":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sorby.cli.several import DEVICES as SEVERAL
 from sorby.config import TrainConfig, presets, resolve, to_toml
 from sorby.errors import ConfigError
 
@@ -47,6 +48,10 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2 (the third GPU), mps; auto picks.")] = "auto",
     gpus: Annotated[int, typer.Option(help="GPUs that preset auto reckons the batch for.", min=1)] = 1,
+    devices: Annotated[int | None, typer.Option(help=SEVERAL, min=1)] = None,
+    accumulate: Annotated[
+        int, typer.Option(help="Compute each batch in this many parts, which takes less memory.", min=1)
+    ] = 1,
     threads: Annotated[int | None, typer.Option(help="CPU threads; by default one a core.", min=1)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the settings and stop.")] = False,
 ) -> None:
@@ -71,6 +76,7 @@ def train(
 
     import torch
 
+    from sorby.cli.several import team_of
     from sorby.training.run import augmentation
     from sorby.training.run import train as run_training
 
@@ -78,27 +84,29 @@ def train(
     if dry_run:
         typer.echo(to_toml(config))
         return
-    if threads is not None:
-        torch.set_num_threads(threads)
     run = out or Path("runs") / dataset.stem
-    with progress_bar(config) as bar:
+    with team_of(device, devices) as team, progress_bar(config) as bar:
+        if threads is not None:
+            torch.set_num_threads(threads)
         printer = Printer(bar, total=config.total_images)
         try:
             run_training(
                 data,
                 run,
                 config,
-                device=chosen_device(device),
+                team=team,
+                accumulate=accumulate,
                 on_tick=printer.tick,
                 on_step=printer.step,
                 warn=printer.warn,
             )
         except KeyboardInterrupt:
-            typer.echo(f"Stopped. The same command again goes on from the last tick of {run}.", err=True)
+            if team.is_first:
+                typer.echo(f"Stopped. The same command again goes on from the last tick of {run}.", err=True)
             raise typer.Exit(130) from None
-    typer.echo(
-        f"Finished: {run}. Look at {run}/samples; draw pictures with: sorby generate {run} --num 64 --out pictures"
-    )
+        typer.echo(
+            f"Finished: {run}. Look at {run}/samples; draw pictures with: sorby generate {run} --num 64 --out pictures"
+        )
 
 
 class Printer:
@@ -185,8 +193,11 @@ def assignments(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
-def chosen_device(name: str) -> str:
-    """The device asked for; for `auto` the best there is. Raises `ConfigError` where it is not there."""
+def chosen_device(name: str, *, several: bool = False) -> str:
+    """The device asked for; for `auto` the best there is. Raises `ConfigError` where it is not there.
+
+    The first of `several` is not tried: each process would take some of its memory.
+    """
     import torch
 
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
@@ -195,6 +206,8 @@ def chosen_device(name: str) -> str:
         return best
     if name.partition(":")[0] not in DEVICES:
         raise ConfigError(f"Device {name!r} is not known: choose one of {', '.join(DEVICES)}, or auto.")
+    if several:
+        return name
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -1,4 +1,4 @@
-"""A zip or a folder of files, read and written the same way.
+"""A zip, a folder of files or of shards, read and written the same way.
 
 Zips are written without compression (PNG is compressed already) and with one fixed time stamp, so that equal contents
 give equal bytes.
@@ -8,12 +8,13 @@ import csv
 import io
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from sorby.atomic import check_folder, new_file, new_folder
+from sorby.data.shards import INDEX, OWN_FILES, SUFFIX, ShardArchive, ShardWriter
 from sorby.errors import DataError
 from sorby.sources import UNREADABLE
 
@@ -99,7 +100,7 @@ class ZipArchive:
 def open_archive(path: Path) -> Archive:
     """The zip or folder at `path`. Raises `DataError` where there is neither."""
     if path.is_dir():
-        return FolderArchive(path)
+        return ShardArchive(path) if (path / INDEX).is_file() else FolderArchive(path)
     if not path.exists():
         raise DataError(f"{path} does not exist: give a dataset made by sorby prepare.")
     return ZipArchive(path)
@@ -109,14 +110,22 @@ def open_archive(path: Path) -> Archive:
 class Writer(Protocol):
     """Takes files one by one."""
 
+    def picture(self, name: str, png: bytes, about: Mapping[str, Any]) -> str:
+        """Add a picture with what is known of it; gives the name that it is read by."""
+        ...
+
     def write(self, name: str, data: bytes) -> None:
-        """Add one file."""
+        """Add one other file."""
         ...
 
 
 class _ZipWriter:
     def __init__(self, file: zipfile.ZipFile) -> None:
         self.file = file
+
+    def picture(self, name: str, png: bytes, _: Mapping[str, Any]) -> str:
+        self.write(name, png)
+        return name
 
     def write(self, name: str, data: bytes) -> None:
         info = zipfile.ZipInfo(name, TIME_STAMP)
@@ -129,6 +138,10 @@ class _FolderWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def picture(self, name: str, png: bytes, _: Mapping[str, Any]) -> str:
+        self.write(name, png)
+        return name
+
     def write(self, name: str, data: bytes) -> None:
         file = self.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +150,7 @@ class _FolderWriter:
 
 @contextmanager
 def new_archive(path: Path) -> Iterator[Writer]:
-    """Write a zip (where `path` ends in .zip) or a folder that is there whole or not at all.
+    """Write a zip (where `path` ends in .zip), shards (.shards) or a folder that is there whole or not at all.
 
     Raises `DataError` where something other than a dataset is in its place.
     """
@@ -147,7 +160,15 @@ def new_archive(path: Path) -> Iterator[Writer]:
             yield _ZipWriter(file)
     else:
         with new_folder(path) as folder:
-            yield _FolderWriter(folder)
+            if path.suffix == SUFFIX:
+                writer = ShardWriter(folder)
+                try:
+                    yield writer
+                    writer.finish()
+                finally:
+                    writer.close()
+            else:
+                yield _FolderWriter(folder)
             check_replaceable(path)  # again: writing took long enough for a file to be put there
 
 
@@ -174,7 +195,9 @@ def _check_dataset(path: Path) -> None:
 
 
 def _own_files(archive: Archive) -> set[str]:
-    """What `sorby prepare` wrote, by the manifest."""
+    """What `sorby prepare` wrote, by the manifest or by name."""
+    if isinstance(archive, ShardArchive):
+        return {name for name in archive.names() if OWN_FILES.fullmatch(name)}
     manifest = archive.read("manifest.csv") if "manifest.csv" in archive.names() else b""
     rows = csv.DictReader(io.StringIO(manifest.decode(errors="replace")))
     return {*TABLES, *(row.get("file", "") for row in rows)}

@@ -11,7 +11,7 @@ A zip or folder of PNG files without a manifest, as other StyleGAN tools write i
 import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,8 @@ from sorby.data.archive import Archive, Writer, new_archive, open_archive
 from sorby.data.foreign import holds_foreign, open_foreign
 from sorby.data.manifest import Patch, Split, read_manifest, stylegan_labels, write_manifest
 from sorby.data.pixels import decode, encode, pixel_hash
+from sorby.data.shards import ShardArchive, ShardWriter
+from sorby.data.table import TABLE, PatchTable, TableBuilder, open_table
 from sorby.errors import ConfigError, DataError
 from sorby.micrograph import common_size
 
@@ -41,7 +43,7 @@ class Dataset:
     """A prepared dataset, or a view of some of its patches. Pictures are read when asked for."""
 
     path: Path
-    patches: tuple[Patch, ...]
+    patches: PatchTable
     space: ConditionSpace
     recipe: Mapping[str, Any]
     size: int  # side of every picture in pixels
@@ -56,7 +58,7 @@ class Dataset:
         if "dataset.toml" in archive.names():
             return cls._open_own(path, archive)
         patches, space, size, channels = open_foreign(path, archive)
-        return cls(path, patches, space, {}, size, channels, archive)
+        return cls(path, PatchTable.of(patches), space, {}, size, channels, archive)
 
     @classmethod
     def _open_own(cls, path: Path, archive: Archive) -> "Dataset":
@@ -64,16 +66,12 @@ class Dataset:
             about = tomllib.loads(archive.read("dataset.toml").decode())
             if about["format"] > FORMAT:
                 raise DataError(f"{path} has format {about['format']}, this Sorby reads up to {FORMAT}: update Sorby.")
-            text = archive.read("manifest.csv")
-            if hashlib.sha256(text).hexdigest() != about["sha256"]["manifest.csv"]:
-                raise DataError(f"{path}: manifest.csv was changed since it was prepared: prepare the dataset again.")
-            patches, space = read_manifest(text.decode()), ConditionSpace(conditions=about["conditions"])
+            patches, space = _table(path, archive, about), ConditionSpace(conditions=about["conditions"])
             recipe, size, channels = about["recipe"], about["size_px"], about["channels"]
         except (KeyError, ValueError, TypeError) as error:
             raise DataError(f"{path}: its tables are damaged ({_fault(error)}): prepare the dataset again.") from error
-        missing = {patch.file for patch in patches} - set(archive.names())
-        if missing or not patches:
-            raise DataError(f"{path} lacks {min(missing, default='any patch')}: prepare the dataset again.")
+        if not patches:
+            raise DataError(f"{path} lacks any patch: prepare the dataset again.")
         return cls(path, patches, space, recipe, size, channels, archive, about.get("licence"))
 
     def __len__(self) -> int:
@@ -90,34 +88,44 @@ class Dataset:
     def conditions(self, indices: Sequence[int] | Int[np.ndarray, " m"] | None = None) -> Float32[np.ndarray, "n d"]:
         """The encoded conditions of `indices`, or of all."""
         chosen = self._chosen(indices)
-        encoded = [self.space.encode(patch.conditions) for patch in chosen]
-        return np.array(encoded, dtype=np.float32).reshape(len(chosen), self.space.dim)
+        if not self.space.dim:
+            return np.empty((len(chosen), 0), np.float32)
+        codes = np.column_stack([chosen.codes(name) for name in chosen.conditions])
+        _, first, of = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+        encoded = [self.space.encode(chosen[int(place)].conditions) for place in first]
+        return np.array(encoded, dtype=np.float32)[of.ravel()]
 
     @cached_property
     def hash(self) -> str:
         """Identity of the pictures in this view: sha256 over their sha256s."""
-        digests = (patch.sha256 or pixel_hash(self._picture(patch)) for patch in self.patches)
-        return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        found = hashlib.sha256()
+        for place, digest in enumerate(self.patches.digests()):
+            told = digest or pixel_hash(self._picture(self.patches[place]))
+            found.update((f"\n{told}" if place else told).encode())
+        return found.hexdigest()
 
     @cached_property
     def pixel_size_um(self) -> float | None:
         """Pixel size common to all patches, None where unknown or mixed."""
-        return common_size(patch.pixel_size_um for patch in self.patches)
+        sizes = self.patches.columns["pixel_size_um"][self.patches.rows]
+        _, first = np.unique(sizes, return_index=True)
+        return common_size(None if np.isnan(size) else float(size) for size in sizes[np.sort(first)])
 
     @cached_property
     def parents(self) -> tuple[str, ...]:
         """The distinct parents, in order of appearance."""
-        return tuple(dict.fromkeys(patch.parent for patch in self.patches))
+        return self.patches.distinct("parent")
 
     @cached_property
     def parent_of(self) -> Int[np.ndarray, " n"]:
         """Index into `parents` for each patch."""
         index = {parent: number for number, parent in enumerate(self.parents)}
-        return np.array([index[patch.parent] for patch in self.patches], dtype=np.int64)
+        of_code = np.array([index.get(word, -1) for word in self.patches.words["parent"]], np.int64)
+        return of_code[self.patches.codes("parent")]
 
     def split(self, name: Split) -> "Dataset":
         """The patches of one side of the split. Raises `DataError` where there are none."""
-        chosen = tuple(patch for patch in self.patches if patch.split == name)
+        chosen = self.patches.where(self.patches.is_word("split", name))
         if not chosen:
             raise DataError(f"{self.path} has no {name} patches: prepare it again with another --held-out.")
         return replace(self, patches=chosen)
@@ -129,11 +137,10 @@ class Dataset:
                 f"A subset of {num_parents} micrographs is asked of {self.path}, which has {len(self.parents)}."
             )
         order = np.random.default_rng(seed).permutation(len(self.parents))
-        kept = {self.parents[index] for index in order[:num_parents]}
-        return replace(self, patches=tuple(patch for patch in self.patches if patch.parent in kept))
+        return replace(self, patches=self.patches.where(np.isin(self.parent_of, order[:num_parents])))
 
-    def _chosen(self, indices: Sequence[int] | Int[np.ndarray, " m"] | None) -> list[Patch]:
-        return list(self.patches) if indices is None else [self.patches[int(index)] for index in indices]
+    def _chosen(self, indices: Sequence[int] | Int[np.ndarray, " m"] | None) -> PatchTable:
+        return self.patches if indices is None else self.patches.take(self.patches.rows[np.asarray(indices, np.int64)])
 
     def _picture(self, patch: Patch) -> UInt8[np.ndarray, "c h w"]:
         name, expected = f"{self.path}: {patch.file}", (self.channels, self.size, self.size)
@@ -143,6 +150,22 @@ class Dataset:
         if patch.sha256 and pixel_hash(picture) != patch.sha256:
             raise DataError(f"{name} was changed since it was prepared: prepare the dataset again.")
         return picture
+
+
+def _table(path: Path, archive: Archive, about: Mapping[str, Any]) -> PatchTable:
+    """Where each patch came from. Raises `DataError` where the table was changed, or a picture of it is missing."""
+    if isinstance(archive, ShardArchive):
+        table = open_table(archive.read(TABLE), archive.column)
+        if not len(table) == len(archive.index) == about["patches"]:
+            raise DataError(f"{path}: its index and its columns differ in length: prepare the dataset again.")
+        return table
+    text = archive.read("manifest.csv")
+    if hashlib.sha256(text).hexdigest() != about["sha256"]["manifest.csv"]:
+        raise DataError(f"{path}: manifest.csv was changed since it was prepared: prepare the dataset again.")
+    table = PatchTable.of(read_manifest(text.decode()))
+    if missing := {patch.file for patch in table} - set(archive.names()):
+        raise DataError(f"{path} lacks {min(missing)}: prepare the dataset again.")
+    return table
 
 
 def is_dataset(path: Path) -> bool:
@@ -165,12 +188,11 @@ class DatasetWriter:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._patches: list[Patch] = []
+        self._patches = TableBuilder()
 
     def add(self, patch: Patch, png: bytes) -> None:
         """Add one encoded picture; `patch.sha256` must be that of its pixels."""
-        self._writer.write(patch.file, png)
-        self._patches.append(patch)
+        self._patches.add(replace(patch, file=self._writer.picture(patch.file, png, _about(patch))))
 
     def finish(
         self,
@@ -183,16 +205,18 @@ class DatasetWriter:
         tables: Mapping[str, str] | None = None,
     ) -> None:
         """Write labels, manifest, `tables` (further text files by name) and dataset.toml."""
-        texts = {
-            "dataset.json": stylegan_labels(self._patches, space),
-            "manifest.csv": write_manifest(self._patches, space),
-            **(tables or {}),
-        }
+        table = self._patches.table()
+        texts = dict(tables or {})
+        if isinstance(self._writer, ShardWriter):
+            for name, data in table.files().items():
+                self._writer.write(name, data)
+        else:
+            texts |= {"dataset.json": stylegan_labels(table, space), "manifest.csv": write_manifest(table, space)}
         about = {
             "format": FORMAT,
             "made_with": f"sorby {version('sorby')}",
             **({"licence": licence} if licence else {}),
-            "patches": len(self._patches),
+            "patches": len(table),
             "size_px": size,
             "channels": channels,
             "conditions": [condition.model_dump(exclude_none=True) for condition in space.conditions],
@@ -201,6 +225,11 @@ class DatasetWriter:
         }
         for name, text in (*texts.items(), ("dataset.toml", tomli_w.dumps(about))):
             self._writer.write(name, text.encode())
+
+
+def _about(patch: Patch) -> dict[str, Any]:
+    """What a shard says beside a picture."""
+    return {name: value for name, value in asdict(patch).items() if value not in ("", None) and name != "file"}
 
 
 def _fault(error: Exception) -> str:

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
@@ -35,7 +35,7 @@ class Patch:
 PLAIN = tuple(f.name for f in fields(Patch) if f.name != "conditions")
 
 
-def write_manifest(patches: Sequence[Patch], space: ConditionSpace) -> str:
+def write_manifest(patches: Iterable[Patch], space: ConditionSpace) -> str:
     """manifest.csv: the fields of `Patch`, then one column a condition."""
     buffer = io.StringIO()
     table = csv.writer(buffer, lineterminator="\n")
@@ -46,12 +46,12 @@ def write_manifest(patches: Sequence[Patch], space: ConditionSpace) -> str:
     return buffer.getvalue()
 
 
-def read_manifest(text: str) -> tuple[Patch, ...]:
+def read_manifest(text: str) -> Iterator[Patch]:
     """The patches of manifest.csv. Raises `KeyError`, `TypeError` or `ValueError` where it is damaged."""
-    return tuple(_patch(row) for row in csv.DictReader(io.StringIO(text)))
+    return (_patch(row) for row in csv.DictReader(io.StringIO(text)))
 
 
-def stylegan_labels(patches: Sequence[Patch], space: ConditionSpace) -> str:
+def stylegan_labels(patches: Iterable[Patch], space: ConditionSpace) -> str:
     """dataset.json: an integer for a single class condition, a list of floats otherwise, null without conditions."""
     if not space.conditions:
         return json.dumps({"labels": None})

@@ -14,13 +14,14 @@ from sorby.evaluation.metallography import correlation_of, descriptors_of, table
 from sorby.evaluation.originality import copies_of, leaks_of
 from sorby.evaluation.scores import checks_of, likeness_of, networks_for, pair_pictures, scores_of
 from sorby.evaluation.sides import check_alike, comparisons_of, generated_set, training_set
-from sorby.metrics.cache import cached_features
+from sorby.metrics.cache import cached_features, shared_features
 from sorby.metrics.compare import Side, check_number
 from sorby.metrics.features import FeatureNetwork
 from sorby.metrics.record import Report
-from sorby.metrics.sets import ImageSet, is_generator, open_real
+from sorby.metrics.sets import ImageSet, conditions_of, is_generator, open_real, open_set
 from sorby.models.place import fastest_dtype, name_of
 from sorby.report.html import Pictures, render
+from sorby.team import Team
 from sorby.training.tick import read_log
 
 SAMPLE = 512
@@ -119,6 +120,31 @@ def evaluate(
     write_text(out / "scores.json", report.model_dump_json(indent=2) + "\n")
     write_text(out / "report.html", page)
     return report
+
+
+def share_features(
+    generated: str | Path,
+    real: str | Path,
+    *,
+    num: int,
+    seed: int,
+    networks: Sequence[str],
+    truncation: float,
+    team: Team,
+) -> None:
+    """Leave the features that `evaluate` with the same arguments needs in the cache: each process takes some of them.
+
+    Those at each condition are left to it, and so is what follows from features and pictures.
+    """
+    generated, real = Path(generated), Path(real)
+    nets, _ = networks_for(networks, team.device)
+    reals = open_real(real, num=num, seed=seed, device=team.device)
+    comparisons = comparisons_of(reals, name=real.name, seed=seed, notes=[])
+    conditions = conditions_of(real)
+    fakes = open_set(generated, num=num, seed=seed, conditions=conditions, truncation=truncation, device=team.device)
+    for images in dict.fromkeys([fakes, *(images for c in comparisons for images in (c.real, *c.floor))]):
+        for network in nets:
+            shared_features(images, network, team)
 
 
 def _side(images: ImageSet, network: FeatureNetwork, say: Say) -> Side:

@@ -9,8 +9,9 @@ from jaxtyping import Float32
 from sorby.atomic import new_file
 from sorby.errors import DataError
 from sorby.metrics.features import FeatureNetwork, extract_features
-from sorby.metrics.sets import ImageSet
+from sorby.metrics.sets import BATCH, ImageSet
 from sorby.metrics.weights import cache_folder
+from sorby.team import Team
 
 FORMAT = 1  # counts up when features change though images, weights and filter do not
 
@@ -25,12 +26,36 @@ def cached_features(images: ImageSet, network: FeatureNetwork) -> Float32[np.nda
     except (OSError, ValueError, EOFError):
         pass
     features = extract_features(network, images.batches())
+    _keep(features, images, network)
+    return features
+
+
+def shared_features(images: ImageSet, network: FeatureNetwork, team: Team) -> None:
+    """Put the features of a set into the cache folder of the first process, each process having taken some of them.
+
+    Pictures go in the same batches through the network as in one process.
+    """
+    if team.first(lambda: is_cached(images, network)):
+        return
+    starts = range(team.rank * BATCH, len(images), team.size * BATCH)
+    own = (images.load(range(start, min(start + BATCH, len(images)))) for start in starts)
+    found = team.all([extract_features(network, [pictures]) for pictures in own])
+    batches = [found[number % team.size][number // team.size] for number in range(sum(map(len, found)))]
+    if team.is_first:
+        _keep(np.concatenate(batches), images, network)
+
+
+def is_cached(images: ImageSet, network: FeatureNetwork) -> bool:
+    """Whether the features of a set are in the cache folder."""
+    return _path(images, network).is_file()
+
+
+def _keep(features: Float32[np.ndarray, "n d"], images: ImageSet, network: FeatureNetwork) -> None:
     try:
-        with new_file(path) as temporary, temporary.open("wb") as file:
+        with new_file(_path(images, network)) as temporary, temporary.open("wb") as file:
             np.save(file, features)
     except DataError:
         pass  # a cache that cannot be written costs time, not the result
-    return features
 
 
 def _path(images: ImageSet, network: FeatureNetwork) -> Path:

@@ -13,6 +13,7 @@ from jaxtyping import Int, UInt8
 from sorby.conditions import ConditionSpace
 from sorby.config import FAMILIES, Symmetry
 from sorby.data.dataset import Dataset, Split, is_dataset
+from sorby.data.table import Field
 from sorby.errors import DataError
 from sorby.generator import Generator, Values
 from sorby.micrograph import common_size, read_micrograph
@@ -29,7 +30,7 @@ class ImageSet:
     """Pictures of one size, read or drawn when asked for."""
 
     name: str
-    names: tuple[str, ...]
+    names: Sequence[str]
     """One for each picture, as the user knows it."""
     parents: Int[np.ndarray, " n"]
     """Number of the micrograph that each picture comes from; generated pictures and plain files are their own."""
@@ -41,7 +42,7 @@ class ImageSet:
     """None where unknown or mixed."""
     space: ConditionSpace = field(default_factory=ConditionSpace)
     """The conditions that the pictures differ in."""
-    conditions: tuple[Values, ...] = ()
+    conditions: Sequence[Values] = ()
     """What each picture was made under, or asked for; empty where `space` is."""
     symmetry: Symmetry = "none"
     """Moves under which the pictures that a generator learnt from counted as good as new ones."""
@@ -112,7 +113,7 @@ def open_real(path: Path, *, num: int, seed: int, device: torch.device | str = "
         return {None: open_set(path, num=num, seed=seed, device=device)}
     data = Dataset.open(path)
     names: dict[Split, str] = {"train": "training micrographs", "held-out": "held-out micrographs"}
-    sides = {split: data.split(split) for split in names if any(patch.split == split for patch in data.patches)}
+    sides = {split: data.split(split) for split in names if data.patches.is_word("split", split).any()}
     if len(sides) < len(names):
         only = next(iter(sides.values()), data)
         return {None: of_dataset(only, f"all of {path.name}").at_most(num, seed=seed)}
@@ -155,16 +156,15 @@ def conditions_of(path: Path) -> list[Mapping[str, str]]:
 
 def of_dataset(data: Dataset, name: str) -> ImageSet:
     """All patches of a dataset, or of a view of one, in their order."""
-    names = tuple(patch.file for patch in data.patches)
     return ImageSet(
         name,
-        names,
+        Field(data.patches, "file"),
         data.parent_of,
         data.images,
         data.hash,
         data.pixel_size_um,
         space=data.space,
-        conditions=tuple(patch.conditions for patch in data.patches) if data.space.dim else (),
+        conditions=Field(data.patches, "conditions") if data.space.dim else (),
     )
 
 

@@ -17,7 +17,6 @@ from sorby.config import NetworkConfig
 from sorby.models.conditioning import VECTOR, ConditionVector, Judged
 from sorby.models.stylegan2 import num_outputs, score
 
-SLOPE = 0.2
 ATTENTION_PX = 32
 WIDEST_PX = 32
 """From this resolution on the number of feature maps stays."""
@@ -92,7 +91,7 @@ class Synthesis(nn.Module):
         layers: list[nn.Module] = []
         for side, (i, o) in zip(sides[1:], pairwise(widths), strict=True):
             up = nn.ConvTranspose2d(i, o, 4, stride=2, padding=1, bias=False)
-            layers += [up, norm(o, config), nn.LeakyReLU(SLOPE)]
+            layers += [up, norm(o, config), nn.LeakyReLU(config.leaky_slope)]
             if side == ATTENTION_PX:
                 layers.append(SelfAttention(o))
         layers.append(nn.ConvTranspose2d(widths[-1], config.channels, 4, stride=2, padding=1))
@@ -164,14 +163,14 @@ class Critic(nn.Module):
         self.embed = condition_embedding(config, VECTOR) if config.condition_dim else None
         self.has_plane = self.embed is not None and config.condition_by == "product"
         first = nn.Conv2d(config.channels, widths[0], 4, stride=2, padding=1)
-        layers: list[nn.Module] = [first, nn.LeakyReLU(SLOPE)]
+        layers: list[nn.Module] = [first, nn.LeakyReLU(config.leaky_slope)]
         for i, o in pairwise(widths):
             layers += _halve(i, o, config)
         self.before_plane = nn.Sequential(*layers)
         self.after_plane = nn.Sequential(*_halve(widths[-1] + self.has_plane, last, config))
         features = last * 4 * 4
         self.out = nn.Linear(features, 1 if self.has_plane else num_outputs(config.condition_dim))
-        self.project = _projection(features) if contrastive else None
+        self.project = _projection(features, config) if contrastive else None
 
     def forward(
         self, images: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"], *, dtype: torch.dtype = torch.float32
@@ -212,9 +211,10 @@ def largest_activation(config: NetworkConfig) -> int:
 
 def _halve(inputs: int, outputs: int, config: NetworkConfig) -> tuple[nn.Module, ...]:
     conv = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
-    return conv, norm(outputs, config), nn.LeakyReLU(SLOPE)
+    return conv, norm(outputs, config), nn.LeakyReLU(config.leaky_slope)
 
 
-def _projection(features: int) -> nn.Module:
+def _projection(features: int, config: NetworkConfig) -> nn.Module:
     """Projection layers I and II."""
-    return nn.Sequential(nn.Linear(features, features // 2), nn.LeakyReLU(SLOPE), nn.Linear(features // 2, VECTOR))
+    half = features // 2
+    return nn.Sequential(nn.Linear(features, half), nn.LeakyReLU(config.leaky_slope), nn.Linear(half, VECTOR))

@@ -152,6 +152,17 @@ def deviation_rows(runs: Sequence[RunResult], descriptors: Sequence[str] = ()) -
     return rows
 
 
+def deviation(run: RunResult, descriptors: Sequence[str] = ()) -> float:
+    """Mean absolute deviation over descriptors and conditions as one share: over the conditions held out, if any.
+
+    NaN where nothing can be compared.
+    """
+    found = [d for d in run.by_condition if d.name in descriptors or not descriptors]
+    held_out = any(not mean.seen for d in found for mean in d.means)
+    means = [mean for d in found for mean in d.means if mean.seen != held_out and mean.real_mean]
+    return _mean([abs(mean.generated_mean / mean.real_mean - 1) for mean in means]) if means else math.nan
+
+
 def right_rows(runs: Sequence[RunResult]) -> list[RightRow]:
     """The score of the right condition of each variant, and slope and R² of each condition as it is read."""
     rows: list[RightRow] = []

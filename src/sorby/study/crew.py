@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 
@@ -41,3 +42,15 @@ class Crew(Protocol):
     def stop(self) -> None:
         """End all work; what was done up to the last tick is kept."""
         ...
+
+
+def log_of(folder: Path, name: str) -> Path:
+    """What the worker of a run says, over all the times that it is taken up; its folder is made."""
+    log = folder / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Has a process that begins compute with so many threads."""
+    return {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}

@@ -46,6 +46,12 @@ class Range(_Table):
             raise ValueError(f"a search by ratios needs a low above 0, came {self.low}")
         return self
 
+    def has(self, value: Any) -> bool:
+        """Whether the search could come to a value."""
+        if self.choices:
+            return value in self.choices
+        return isinstance(value, int | float) and self.low <= value <= self.high  # type: ignore[operator]
+
 
 class Search(_Table):
     """Bayesian search of settings in place of variants."""
@@ -60,6 +66,16 @@ class Search(_Table):
     """Values that are tried first, such as the published ones."""
     confirm: tuple[int, ...] = ()
     """Seeds with which `first` and the best found are trained anew: the best of many trials was lucky as well."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Search":
+        first = flat(self.first)
+        if (self.first or self.confirm) and first.keys() != self.space.keys():
+            raise ValueError(f"first has {', '.join(first) or 'nothing'}, expected {', '.join(self.space)} as in space")
+        for name, value in first.items():
+            if not self.space[name].has(value):
+                raise ValueError(f"first has {name} = {value}, which is outside of its space")
+        return self
 
 
 class Study(_Table):
@@ -183,6 +199,18 @@ def nested(name: str, value: Any) -> Settings:
     for part in reversed(name.split(".")):
         value = {part: value}
     return value
+
+
+def flat(settings: Mapping[str, Any], before: str = "") -> Settings:
+    """Settings by their dotted names.
+
+    >>> flat({"r_t": 0.5, "network": {"z_dim": 64}})
+    {'r_t': 0.5, 'network.z_dim': 64}
+    """
+    found: Settings = {}
+    for name, value in settings.items():
+        found |= flat(value, f"{before}{name}.") if isinstance(value, Mapping) else {f"{before}{name}": value}
+    return found
 
 
 def _combined(grid: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, Settings]]:

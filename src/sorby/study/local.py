@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from sorby.study.crew import Ended, Place
+from sorby.study.crew import Ended, Place, environment, log_of
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 20.0
@@ -47,18 +47,14 @@ class Local:
     def start(self, name: str) -> None:
         """Begin to work on a run, at a free place."""
         place = self.free.pop(0)
-        log = self.folder / "logs" / f"{name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        count = str(self.threads)
-        threads = {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "OMP_WAIT_POLICY": "passive"}
         command = [sys.executable, "-m", "sorby.study.work", str(self.folder), name, place.device]
-        with log.open("ab") as out:
+        with log_of(self.folder, name).open("ab") as out:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env=os.environ | threads,
+                env=os.environ | environment(self.threads),
                 start_new_session=True,  # an interrupt from the keyboard is for the head, which passes it on
             )
         self.workers.append(_Worker(name, place, process))

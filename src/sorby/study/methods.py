@@ -85,7 +85,8 @@ def _cost(works: Sequence[Work]) -> str:
     devices = sorted({work.device for work in works})
     measured = [work.kwh for work in works if work.kwh is not None]
     by = ", ".join(sorted({work.energy_by for work in works if work.energy_by}))
-    energy = f"{sum(measured):.2g} kWh ({by})" if len(measured) == len(works) else f"energy not measured ({by})"
+    energy = f"{sum(measured):.2g} kWh" if len(measured) == len(works) else "energy not measured"
+    energy += f" ({by})" if by else ""
     return (
         f"The {len(works)} finished runs took {hours:.1f} hours on {', '.join(devices)} of {len(machines)} machine"
         f"{'s' if len(machines) > 1 else ''}, {cpu:.1f} processor hours, {energy}."
@@ -100,7 +101,9 @@ def _settings(configs: Sequence[TrainConfig]) -> str:
 
 
 def _told(value: object) -> str:
-    return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
+    if value in (None, "", (), {}):
+        return "none"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _range(values: Iterable[float]) -> str:

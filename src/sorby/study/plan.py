@@ -9,6 +9,7 @@ from typing import Any
 from sorby.conditions import ConditionSpace
 from sorby.config import TrainConfig, resolve
 from sorby.data.dataset import Dataset
+from sorby.data.table import PatchTable
 from sorby.errors import ConfigError, DataError
 from sorby.evaluation.at_conditions import keys_of, unseen_of
 from sorby.evaluation.conditions import MOST_NAMED, Key, key_of
@@ -108,7 +109,7 @@ def without(data: Dataset, keys: Collection[Key]) -> Dataset:
                 f"{before.name} {min(lost)} would be held out altogether, and a class never seen cannot be drawn: hold "
                 "out values of a continuous condition, or combinations that leave some of each class."
             )
-    return replace(data, patches=patches, space=space)
+    return replace(data, patches=PatchTable.of(patches), space=space)
 
 
 def _views(study: Study, data: Dataset) -> Iterator[tuple[str, Dataset]]:

@@ -1,7 +1,7 @@
 """The head of a study: gives its runs to a crew until all are finished, and tells what they say together."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from sorby.atomic import write_bytes
 from sorby.errors import DataError
-from sorby.study.crew import Crew
+from sorby.study.crew import Crew, Ended
 from sorby.study.measures import Result, reported
 from sorby.study.methods import methods
 from sorby.study.plan import Plan
@@ -51,21 +51,25 @@ def carry_out(
     *,
     failure: Callable[[str], str],
     progress: Callable[[str], float],
+    ended: Callable[[Ended], None] = lambda _: None,
     say: Say = lambda _: None,
 ) -> None:
     """Have all runs worked on, those of lost workers again.
 
-    `failure` tells why a run failed whose worker ended by itself, empty where it did not; `progress` how far a run is.
+    The next of `names` is asked for when there is a place for it. `failure` tells why a run failed whose worker ended
+    by itself, empty where it did not; `progress` how far a run is; `ended` hears of each run that is done with.
     """
-    todo, working = list(names), set[str]()
+    coming, again, working = iter(names), list[str](), set[str]()
     losses, reached = Counter[str](), dict[str, float]()
-    total, ended = len(todo), 0
+    total, done = len(names) if isinstance(names, Sized) else None, 0
     try:
-        while todo or working:
-            while todo and crew.free:
-                crew.start(name := todo.pop(0))
+        while True:
+            while crew.free and (name := again.pop(0) if again else next(coming, None)) is not None:
+                crew.start(name)
                 working.add(name)
                 say(f"{name}: begun")
+            if not working:
+                return
             end = crew.wait()
             working.remove(end.name)
             if progress(end.name) > reached.get(end.name, 0):
@@ -73,11 +77,13 @@ def carry_out(
             losses[end.name] += bool(end.lost)
             if end.lost and losses[end.name] < MOST_LOSSES:
                 say(f"{end.name}: worker {end.lost}, the run goes on from its checkpoint")
-                todo.insert(0, end.name)
+                again.append(end.name)
                 continue
-            ended += 1
+            done += 1
             reason = end.lost or failure(end.name)
-            say(f"{end.name}: {f'failed: {reason}' if reason else 'finished'} ({ended} of {total})")
+            of = "" if total is None else f" ({done} of {total})"
+            say(f"{end.name}: {f'failed: {reason}' if reason else 'finished'}{of}")
+            ended(end)
     finally:
         crew.stop()
 
@@ -112,7 +118,7 @@ def alone(out: Path) -> Iterator[None]:
     lock = out / "work" / "study.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(lock, timeout=0):
+        with FileLock(lock, timeout=1):  # which a status holds for an instant
             yield
     except Timeout:
         raise DataError(

@@ -72,7 +72,7 @@ def _best(axis: Axes, rows: Sequence[BestRow], colours: Colours) -> None:
     labels = [_label(row.variant) if value is None else f"{value:g}" for row, value in zip(rows, values, strict=True)]
     long = max(map(len, labels)) > 5
     axis.set_xticks(range(len(rows)), labels, rotation=40 if long else 0, ha="right" if long else "center")
-    axis.set(title=f"best {score_name(rows[0].score)} of each run", xlim=(-0.6, len(rows) - 0.4))
+    axis.set(title=f"best of each run: {score_name(rows[0].score)}", xlim=(-0.6, len(rows) - 0.4))
 
 
 def _lines(result: Scores) -> bytes:

@@ -9,7 +9,7 @@ from sorby.study.scores import BestRow, Difference, Fit, ScoredRun, Scores
 HOW = """Each run counts by the best score that it had while it trained, as in the published figures. FID, precision and
 recall are those of the log: on EfficientNet-lite0 features and few pictures, against all training patches, so compare
 them with each other only; held-out scores are against micrographs that no run saw. In brackets 95 % intervals over
-seeds. At the end: the median of what the runs had last."""
+seeds."""
 
 DIFFERENCE = """Ratio of the geometric means of distances, difference of the means of shares, with 95 % intervals; and
 the chance of as much between equals (Welch's test, corrected by Holm for all rows of a score). From so few seeds only
@@ -77,18 +77,19 @@ def _best(row: BestRow, result: Scores) -> list[str]:
         score_name(row.score),
         _with_interval(row.mean),
         ", ".join(_told(value) for value in row.seeds),
-        _told(row.at_end),
+        ", ".join(_told(value) for value in row.ends),
         ", ".join(f"{run.final_p:.2f}" for run in mine),
     ]
 
 
 def _difference(row: Difference) -> list[str]:
     p = "" if row.p is None else f"{row.p:.2g}"
-    return [score_name(row.score), f"{row.variant} against {row.before}", _with_interval(row.change), p]
+    when = {"best": "best", "end": "at the end"}[row.when]
+    return [score_name(row.score), when, f"{row.variant} against {row.before}", _with_interval(row.change), p]
 
 
 def _section(title: str, rows: Sequence[Sequence[str]], explained: str) -> list[str]:
-    header = ["score", "variants", "ratio or difference", "p"]
+    header = ["score", "when", "variants", "ratio or difference", "p"]
     return [title, table(header, rows), explained] if rows else []
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.stats
@@ -18,6 +18,8 @@ from sorby.study.file import Study
 from sorby.study.plan import Run
 from sorby.training.tick import read_log
 
+Moment = Literal["best", "end"]
+MOMENTS: tuple[Moment, ...] = ("best", "end")
 HIGHER_IS_BETTER = ("precision", "recall", "held_out_recall")
 
 
@@ -63,20 +65,26 @@ class BestRow(Record):
     minimum: float
     median: float
     maximum: float
-    at_end: float
-    """Median of what the runs had at their end: far from the best where they overfit."""
+    ends: tuple[float, ...]
+    """What each run had at its end: far from its best where it overfits."""
+
+    def at(self, when: Moment) -> tuple[float, ...]:
+        """The scores of the seeds at a moment."""
+        return self.seeds if when == "best" else self.ends
 
 
 class Difference(Record):
-    """The best scores of one variant against those of the reference, or of the one before it."""
+    """The scores of one variant against those of the reference, or of the one before it."""
 
     score: str
+    when: Literal["best", "end"]
+    """The best that each run ever had, or what it had at its end."""
     before: str
     variant: str
     change: Number
-    """Ratio of the geometric means of distances, difference of the means of shares; 95 % interval, by Welch."""
+    """Ratio of the geometric means of distances, or difference of the means of shares; 95 % interval, Welch."""
     p: float | None
-    """Chance of such a difference where there is none, corrected for all comparisons of this score (Holm)."""
+    """Chance of as much where there is none, corrected for all comparisons of this score and moment (Holm)."""
 
 
 class Fit(Record):
@@ -153,7 +161,9 @@ def together(study: Study, runs: Sequence[ScoredRun]) -> Scores:
         number=study.number,
         runs=tuple(runs),
         best=tuple(row for rows in best.values() for row in rows),
-        differences=tuple(row for rows in best.values() for row in _differences(rows, study.reference)),
+        differences=tuple(
+            row for rows in best.values() for when in MOMENTS for row in _differences(rows, study.reference, when)
+        ),
         fits=tuple(fit for fit in fits if fit),
         together=tuple(front(best)),
     )
@@ -175,19 +185,20 @@ def _best_rows(study: Study, runs: Sequence[ScoredRun], score: str) -> Iterator[
             minimum=float(of_seeds.min()),
             median=float(np.median(of_seeds)),
             maximum=float(of_seeds.max()),
-            at_end=float(np.median([run.scores[score][-1] for run in mine])),
+            ends=tuple(run.scores[score][-1] for run in mine),
         )
 
 
-def _differences(rows: Sequence[BestRow], reference: str) -> list[Difference]:
+def _differences(rows: Sequence[BestRow], reference: str, when: Moment) -> list[Difference]:
     """Each variant against the reference, or without one against that before it in the file."""
     against = next((row for row in rows if reference and row.variant == reference), None)
     pairs = [(against, row) for row in rows if row is not against] if against else list(pairwise(rows))
-    found = [_change(after, before) for before, after in pairs]
+    found = [change(after.at(when), before.at(when), after.score) for before, after in pairs]
     corrected = iter(holm([p for _, p in found if p is not None]))
     return [
         Difference(
             score=before.score,
+            when=when,
             before=before.variant,
             variant=after.variant,
             change=change,
@@ -197,10 +208,12 @@ def _differences(rows: Sequence[BestRow], reference: str) -> list[Difference]:
     ]
 
 
-def _change(after: BestRow, before: BestRow) -> tuple[Number, float | None]:
-    if after.score in HIGHER_IS_BETTER:
-        return welch(np.array(after.seeds), np.array(before.seeds))
-    difference, p = welch(np.log(after.seeds), np.log(before.seeds))
+def change(after: Sequence[float], before: Sequence[float], score: str) -> tuple[Number, float | None]:
+    """Ratio of geometric means of distances, or difference of means of shares, with its interval and its chance."""
+    new, old = np.array(after), np.array(before)
+    if score in HIGHER_IS_BETTER:
+        return welch(new, old)
+    difference, p = welch(np.log(new), np.log(old))
     return _exponential(difference), p
 
 

@@ -84,7 +84,7 @@ def work_on(folder: Path, name: str, *, device: str = "cpu", say: Say = print) -
         )
         write_text(path, begun.model_dump_json(indent=2) + "\n")
         clock, cpu = time.perf_counter(), time.process_time()
-        meter = Meter()
+        meter = Meter(device)
 
         def spent(**changes: Any) -> str:
             kwh = meter.kwh()
@@ -151,20 +151,26 @@ def _without_nothing(settings: Any) -> Any:
     return settings
 
 
-def main() -> None:
-    """A worker's process: exit code 2 where the run cannot be done, with one line that says why."""
-    folder, name, device = sys.argv[1:]
+def attempt(folder: Path, name: str, device: str) -> int:
+    """Work on a run and print what it says; gives 2 where it cannot be done, with one line that says why, else 0."""
 
     def say(text: str) -> None:
         print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True)  # noqa: T201
 
     try:
         say(f"{name} on {device}, {platform.node()} process {os.getpid()}")
-        work_on(Path(folder), name, device=device, say=say)
+        work_on(folder, name, device=device, say=say)
         say("finished")
     except SorbyError as error:
         say(f"sorby: {error}")
-        sys.exit(2)
+        return 2
+    return 0
+
+
+def main() -> None:
+    """A worker's process."""
+    folder, name, device = sys.argv[1:]
+    sys.exit(attempt(Path(folder), name, device))
 
 
 if __name__ == "__main__":

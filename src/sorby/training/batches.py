@@ -6,13 +6,14 @@ Epochs follow one another; each shows every image once, in its own order. Nothin
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from sorby.config import Symmetry
+from sorby.data.streamed import Streamed
 from sorby.generator import from_grey_values
 from sorby.models.place import upload
-from sorby.seeds import rng_for
+from sorby.seeds import Rows, rng_for
 
 
 class Batches:
@@ -20,7 +21,7 @@ class Batches:
 
     def __init__(
         self,
-        images: UInt8[Tensor, "n c h w"],
+        images: UInt8[Tensor, "n c h w"] | Streamed,
         conditions: Float[Tensor, "n k"],
         *,
         batch_size: int,
@@ -35,29 +36,37 @@ class Batches:
         self._order = lru_cache(maxsize=2)(self._epoch)
 
     def at(
-        self, position: int, *, device: torch.device | str = "cpu"
+        self, position: int, *, device: torch.device | str = "cpu", part: Rows | None = None
     ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b k"]]:
-        """The batch that begins at `position` in the stream, on `device`; images in [-1, 1].
+        """The batch that begins at `position` in the stream, or a part of it, on `device`; images in [-1, 1].
 
         They travel as grey values of 8 bits, a quarter of the size.
         """
-        places = range(position, position + self.batch_size)
-        rows = torch.stack([self._order(place // len(self.images))[place % len(self.images)] for place in places])
+        part = part or Rows.whole(self.batch_size)
+        rows = self._rows(position, part)
         rng = rng_for(self.seed, "symmetry", position)
-        images = upload(move(self.images[rows], self.symmetry, rng=rng), device)
+        images = upload(move(self.images[rows], self.symmetry, rng=rng, part=part), device)
+        if isinstance(self.images, Streamed):
+            self.images.announce(self._rows(position + self.batch_size, part))
         return from_grey_values(images), upload(self.conditions[rows], device)
 
     def draw_conditions(self, num: int, *, rng: torch.Generator) -> Float[Tensor, "num k"]:
         """Conditions of `num` images of the data, for generated pictures."""
         return self.conditions[torch.randint(len(self.conditions), (num,), generator=rng)]
 
+    def _rows(self, position: int, part: Rows) -> Int[Tensor, " b"]:
+        places = range(position + part.start, position + part.stop)
+        return torch.stack([self._order(place // len(self.images))[place % len(self.images)] for place in places])
+
     def _epoch(self, epoch: int) -> Tensor:
         return torch.randperm(len(self.images), generator=rng_for(self.seed, "epoch", epoch))
 
 
-def move(images: Tensor, symmetry: Symmetry, *, rng: torch.Generator) -> Tensor:
-    """Mirror or turn each image at random by one of the moves that `symmetry` allows."""
-    mirrored, upended, turned = torch.rand(3, len(images), 1, 1, 1, generator=rng) < 0.5
+def move(images: Tensor, symmetry: Symmetry, *, rng: torch.Generator, part: Rows | None = None) -> Tensor:
+    """Mirror or turn each image at random by one of the moves that `symmetry` allows; they may be a part of a batch."""
+    part = part or Rows.whole(len(images))
+    drawn = torch.rand(3, part.of, 1, 1, 1, generator=rng) < 0.5
+    mirrored, upended, turned = drawn[:, part.start : part.stop]
     if symmetry != "none":
         images = torch.where(mirrored, images.flip(3), images)
     if symmetry in ("mirror-xy", "square"):

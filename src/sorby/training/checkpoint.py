@@ -6,13 +6,16 @@ The newest two are kept, so that a damaged one does not end the run.
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from sorby.atomic import write_bytes
 from sorby.augment.controller import AdaState
 from sorby.errors import WeightsError
+from sorby.team import Team
 from sorby.training.state import State, fill, tensors_of
 
 KEPT = 2
@@ -20,12 +23,18 @@ KEPT = 2
 
 def save(state: State, folder: Path) -> None:
     """Write the state of this moment into `folder` and remove all but the newest checkpoints."""
-    numbers = {"images_seen": state.images_seen, "ada": state.ada.numbers(), "best": state.best}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(state).items()}
+    tensors, numbers = _contents(state)
     data = save_tensors(tensors, metadata={"sorby": json.dumps(numbers)})
     write_bytes(folder / f"{state.images_seen:010d}.safetensors", data)
     for old in checkpoints(folder)[KEPT:]:
         old.unlink()
+
+
+def hand_on(state: State, team: Team) -> None:
+    """Give the first process's state to the others, which need not see its files."""
+    tensors, numbers = team.first(lambda: _contents(state) if team.size > 1 else ({}, {}))
+    if not team.is_first:
+        _put(state, tensors, numbers)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -57,6 +66,15 @@ def _read(state: State, path: Path) -> None:
     with safe_open(path, framework="pt") as file:
         numbers = json.loads(file.metadata()["sorby"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    _put(state, tensors, numbers)
+
+
+def _contents(state: State) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    numbers = {"images_seen": state.images_seen, "ada": state.ada.numbers(), "best": state.best}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(state).items()}, numbers
+
+
+def _put(state: State, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
     fill(state, tensors)
     state.images_seen = numbers["images_seen"]
     state.ada = AdaState(**numbers["ada"])

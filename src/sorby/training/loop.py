@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -12,9 +13,11 @@ from sorby.augment.controller import AdaState, observe
 from sorby.config import TrainConfig
 from sorby.models import ema
 from sorby.models.place import upload
-from sorby.seeds import rng_for
+from sorby.seeds import Rows, rng_for
+from sorby.team import Team
 from sorby.training import contragan, stylegan2
 from sorby.training.batches import Batches
+from sorby.training.share import share_of
 from sorby.training.state import State
 from sorby.training.steps import Batch, Scalars
 
@@ -24,41 +27,63 @@ MODELS = {"stylegan2": stylegan2, "contragan": contragan}
 
 
 def train(
-    state: State, batches: Batches, config: TrainConfig, *, augment: Augment, on_tick: OnTick, on_step: OnStep
+    state: State,
+    batches: Batches,
+    config: TrainConfig,
+    *,
+    augment: Augment,
+    on_tick: OnTick,
+    on_step: OnStep,
+    team: Team | None = None,
+    accumulate: int = 1,
 ) -> None:
     """Train until `config.total_images` real images have been shown.
 
     `on_tick` gets the scalars averaged since the last tick, every `config.tick_images` and at the end.
     """
+    team = team or Team()
     averages = Averages()
     while state.images_seen < config.total_images:
-        averages.add(step(state, batches, config, augment))
+        averages.add(step(state, batches, config, augment, team=team, accumulate=accumulate))
         finished = state.images_seen >= config.total_images
         if finished or crossed(state.images_seen, config.batch_size, every=config.tick_images):
-            on_tick(state, averages.take())
+            on_tick(state, averages.take(team))
         on_step(state)
 
 
-def step(state: State, batches: Batches, config: TrainConfig, augment: Augment) -> Scalars:
-    """One batch: the networks, as their model has it, then the augmentation probability and the average."""
+def step(
+    state: State,
+    batches: Batches,
+    config: TrainConfig,
+    augment: Augment,
+    *,
+    team: Team | None = None,
+    accumulate: int = 1,
+) -> Scalars:
+    """One batch: the networks, as their model has it, then the augmentation probability and the average.
+
+    Each process of the `team` does its share of it, in `accumulate` parts; scalars are what that adds to the batch's.
+    """
     number = state.images_seen // config.batch_size
     rng = rng_for(config.seed, "step", number, device=state.device)
     # What is decided on the CPU, such as which image is augmented how, makes no GPU wait.
     host_rng = rng_for(config.seed, "conditions and augmentation", number)
-    real, condition = batches.at(state.images_seen, device=state.device)
-    asked, asked_again = (upload(batches.draw_conditions(len(real), rng=host_rng), state.device) for _ in range(2))
+    share = share_of(config, team=team or Team(), accumulate=accumulate, rngs=(rng, host_rng))
+    num = share.rows.of
+    real, condition = batches.at(state.images_seen, device=state.device, part=share.rows)
+    asked, asked_again = (upload(batches.draw_conditions(num, rng=host_rng), state.device) for _ in range(2))
 
-    def augmented(images: Tensor) -> Tensor:
-        return augment(images, p=state.ada.p, rng=host_rng)
+    def augmented(images: Tensor, rows: Rows) -> Tensor:
+        return augment(images, p=state.ada.p, rng=host_rng, rows=rows)
 
     batch = Batch(number, real, condition, (asked, asked_again))
     steps = MODELS[config.network.model]
-    scalars, real_scores = steps.step(state, batch, config, augment=augmented, rng=rng)
+    scalars, real_scores = steps.step(state, batch, config, augment=augmented, rng=rng, share=share)
 
-    state.images_seen += len(real)
-    beta = ema.decay(len(real), state.images_seen, half_life_images=config.ema_kimg * 1000, rampup=config.ema_rampup)
+    state.images_seen += num
+    beta = ema.decay(num, state.images_seen, half_life_images=config.ema_kimg * 1000, rampup=config.ema_rampup)
     ema.update(state.G_ema, state.G, beta)
-    state.ada = adapted(state.ada, real_scores, config)
+    state.ada = adapted(state.ada, share.gathered(real_scores), config)
     return scalars
 
 
@@ -86,8 +111,9 @@ class Averages:
             self._sums[name] = self._sums[name] + value if name in self._sums else value
             self._counts[name] += 1
 
-    def take(self) -> dict[str, float]:
-        """The means, and begin anew."""
-        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+    def take(self, team: Team) -> dict[str, float]:
+        """The means of whole batches, and begin anew."""
+        totals = team.sum(torch.stack(list(self._sums.values()))) if team.size > 1 else self._sums.values()
+        means = {name: float(total) / self._counts[name] for name, total in zip(self._sums, totals, strict=True)}
         self.__init__()  # type: ignore[misc]
         return means

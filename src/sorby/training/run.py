@@ -17,13 +17,18 @@ from sorby.augment import Augment
 from sorby.card import GeneratorCard
 from sorby.config import MAY_CHANGE, TrainConfig, flat, from_toml, to_toml
 from sorby.data.dataset import Dataset
+from sorby.data.streamed import pictures_of
 from sorby.errors import ConfigError, DataError, WeightsError
+from sorby.team import Team
 from sorby.training import checkpoint
 from sorby.training.batches import Batches
 from sorby.training.loop import OnStep
 from sorby.training.loop import train as loop
+from sorby.training.norm import share_norms
+from sorby.training.share import check_shares
 from sorby.training.state import State, new_state
 from sorby.training.tick import Scorer, Ticker
+from sorby.training.transfer import freeze, start
 
 Progress = Callable[[State, dict[str, float]], None]
 
@@ -34,6 +39,8 @@ def train(
     config: TrainConfig,
     *,
     device: torch.device | str = "cpu",
+    team: Team | None = None,
+    accumulate: int = 1,
     tensorboard: bool = True,
     on_tick: Progress = lambda *_: None,
     on_step: OnStep = lambda _: None,
@@ -42,6 +49,9 @@ def train(
     """Train on the training split of `dataset` into the run folder `out`; the same call again resumes.
 
     Stopped at any instant it loses at most a tick; the result equals that of a run never stopped, bit for bit on a CPU.
+    All processes of a `team` call this alike, and use its devices; the first one writes. They share each batch, and
+    compute their share in `accumulate` parts, which takes less memory: the result is that of one process but for
+    rounding (docs/parallel.md).
     Raises `ConfigError` where a setting names what does not exist or `out` holds a run of other settings or data,
     `DataError` where the images do not fit the network.
     """
@@ -49,18 +59,31 @@ def train(
     data = dataset.split("train")
     if config.subset is not None:
         data = data.subset(config.subset, seed=config.seed)
-    _check_size(data, config)
-    _check_conditions(data, config)
-    _check_descriptors(config)
+    team = team or Team(device)
+
+    def begin() -> None:
+        _check_size(data, config)
+        _check_conditions(data, config)
+        _check_descriptors(config)
+        augmentation(config)
+        check_shares(config, team, accumulate)
+
+    team.first(begin)
     augment = augmentation(config)
-    _claim(out, config, data)
     keep_freed_memory()
     torch.backends.cudnn.benchmark = True  # shapes hardly change, so that looking for the fastest convolutions pays
-    state = new_state(config, device=device)
-    resumed = checkpoint.restore(state, out / "checkpoint", warn=warn)
+    state = new_state(config, device=team.device)
+    freeze(state.D, config.freeze_d)
+    if config.start_from and not checkpoint.checkpoints(out / "checkpoint"):
+        start(state, config, say=warn if team.is_first else lambda _: None)
+    team.first(lambda: _claim(out, config, data))
+    share_norms(state.G, team)
+    share_norms(state.D, team)
+    resumed = team.first(lambda: checkpoint.restore(state, out / "checkpoint", warn=warn))
+    checkpoint.hand_on(state, team)
     if state.images_seen >= config.total_images:
         return out
-    images = torch.from_numpy(data.images())
+    images = pictures_of(data)
     batches = Batches(
         images,
         torch.from_numpy(data.conditions()),
@@ -72,15 +95,19 @@ def train(
         out,
         config,
         card_of(data, config),
-        reals=images[_spread(data, Ticker.GRID)].numpy(),
-        scorer=_scorer_or_none(dataset, config, device=device, warn=warn),
-        tensorboard=tensorboard,
+        reals=data.images(_spread(data, Ticker.GRID)),
+        scorer=_scorer_or_none(dataset, config, device=team.device, warn=warn) if team.is_first else None,
+        tensorboard=tensorboard and team.is_first,
         report=on_tick,
         warn=warn,
     )
-    ticker.begin(state, resumed=resumed)
+    team.first(lambda: ticker.begin(state, resumed=resumed))
+
+    def tick(state: State, averages: dict[str, float]) -> None:
+        team.first(lambda: ticker.tick(state, averages))
+
     try:
-        loop(state, batches, config, augment=augment, on_tick=ticker.tick, on_step=on_step)
+        loop(state, batches, config, augment=augment, on_tick=tick, on_step=on_step, team=team, accumulate=accumulate)
     finally:
         ticker.close()
     return out
@@ -88,7 +115,12 @@ def train(
 
 def augmentation(config: TrainConfig) -> Augment:
     """The moves of the settings. Raises `ConfigError` for one that does not exist."""
-    return Augment(families=config.augment, without=config.augment_without, luma_flip=config.luma_flip)
+    return Augment(
+        families=config.augment,
+        without=config.augment_without,
+        strengths=config.augment_strengths,
+        luma_flip=config.luma_flip,
+    )
 
 
 def fit_to(config: TrainConfig, dataset: Dataset) -> TrainConfig:
@@ -99,7 +131,7 @@ def fit_to(config: TrainConfig, dataset: Dataset) -> TrainConfig:
 
 def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:
     """What is known of a generator before it has learnt anything."""
-    counts = Counter(tuple(patch.conditions.items()) for patch in data.patches if data.space.dim)
+    counts = Counter(tuple(patch.conditions.items()) for patch in (data.patches if data.space.dim else ()))
     seen: tuple[dict[str, str | float], ...] = tuple(dict(items) for items in counts)
     return GeneratorCard(
         network=config.network,
@@ -120,6 +152,7 @@ def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:
             "seed": config.seed,
             "augmentation": ", ".join(config.augment) or "none",
             "symmetry": config.symmetry,
+            **({"started from": config.start_from} if config.start_from else {}),
         },
         sorby_version=__version__,
     )
@@ -147,7 +180,7 @@ def quick_scorer(data: Dataset, config: TrainConfig, *, device: torch.device | s
     names = [quantity.name for quantity in QUANTITIES]
     counts = np.array([not config.descriptors or name in config.descriptors for name in names])
     reals = of_dataset(data.split("train"), "training micrographs")
-    several = sum(patch.split == "held-out" for patch in data.patches) >= MIN_IMAGES
+    several = data.patches.is_word("split", "held-out").sum() >= MIN_IMAGES
     held_out = of_dataset(data.split("held-out"), "held-out micrographs") if several else None
     scores = QuickScores(reals, held_out, device=device)
     real = comparable(descriptor_table(reals.at_most(config.score_images, seed=0).batches()))
