@@ -248,7 +248,7 @@ def test_settings_that_no_training_has_are_a_failed_trial_that_is_never_run(data
 )
 def test_a_storage_that_cannot_be_reached_is_told_in_one_line_without_its_password(data, tmp_path, storage, says):
     if "postgres" in storage:
-        pytest.importorskip("psycopg", reason="psycopg is not installed")
+        pytest.importorskip("pg8000", reason="pg8000 is not installed")
     with pytest.raises((DataError, ConfigError), match=says) as error:
         run_search(search_of(data, tmp_path / "file"), tmp_path / "out", Here, storage=storage)
     assert "secret" not in str(error.value)

@@ -15,7 +15,7 @@ from tests.study.crews import Here
 from tests.study.searches import instant, search_of
 from tests.study.test_search import scores
 
-pytest.importorskip("psycopg", reason="psycopg is not installed")
+pytest.importorskip("pg8000", reason="pg8000 is not installed")
 
 
 class Server:
@@ -30,7 +30,7 @@ class Server:
 
     @property
     def url(self):
-        return f"postgresql+psycopg://sorby@/postgres?host={self.folder}"
+        return f"postgresql+pg8000://sorby@/postgres?unix_sock={self.folder}/.s.PGSQL.5432"
 
     def do(self, program, *more):
         command = [self.programs / program, "--pgdata", self.folder / "data", *more]
@@ -78,7 +78,7 @@ def test_a_search_whose_server_is_killed_goes_on_once_it_is_back(server, tmp_pat
             if name == "trial-001-seed-0":
                 server.start()
 
-    with pytest.raises(DataError, match=r"postgresql\+psycopg://sorby@/postgres.* does not answer or is full"):
+    with pytest.raises(DataError, match=r"postgresql\+pg8000://sorby@/postgres.* does not answer or is full"):
         run_search(plan, out, Unlucky, storage=server.url)
     assert len(begun) == 4  # a server that was restarted while a trial ran is not noticed
     with pytest.raises(DataError, match="does not answer or is full"):

@@ -32,7 +32,7 @@ class Proposals:
     """Bayesian optimisation by a Gaussian process (Optuna's), of which trials are open and are taken into account.
 
     What is proposed follows from the seed, the number of the trial and what is known by then, also after a new start.
-    `storage` is a URL, such as sqlite:////path/search.db or postgresql+psycopg://host/database. Raises `DataError`
+    `storage` is a URL, such as sqlite:////path/search.db or postgresql+pg8000://host/database. Raises `DataError`
     where it cannot be reached or is full.
     """
 
@@ -40,7 +40,7 @@ class Proposals:
         self.search, self.folder, self.seed = search, folder.resolve(), seed
         self.optuna = _optuna()
         url = storage or f"sqlite:///{self.folder / 'search.db'}"
-        url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)  # by name alone it would be psycopg2
+        url = re.sub(r"^postgres(ql)?://", "postgresql+pg8000://", url)  # by name alone it would be psycopg2
         self.url = _without_password(url)
         with self._reachable():
             # Connections are tried before they are used: a server may have been restarted during a trial.
@@ -150,7 +150,7 @@ class Proposals:
         except ImportError as error:
             raise ConfigError(f"{self.url} needs {error.name}: pip install 'sorby[postgres]'.") from None
         except ArgumentError:
-            raise ConfigError("--storage is no URL: expected such as postgresql+psycopg://host/database.") from None
+            raise ConfigError("--storage is no URL: expected such as postgresql+pg8000://host/database.") from None
         except (self.optuna.exceptions.StorageInternalError, SQLAlchemyError, OSError) as error:
             why = str(getattr(error.__cause__, "orig", None) or getattr(error, "orig", None) or error).splitlines()[0]
             raise DataError(

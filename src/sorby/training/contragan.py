@@ -137,7 +137,7 @@ def mixed(
 
 @torch.no_grad()
 def clip(critic: nn.Module, bound: float) -> None:
-    """Force every weight that learns into [-bound, bound], also those of normalisation layers (Arjovsky et al. 2017)."""
+    """Force every weight that learns into [-bound, bound], of normalisation layers too (Arjovsky et al. 2017)."""
     weights: list[Tensor] = [weight for weight in critic.parameters() if weight.requires_grad]
     torch._foreach_clamp_min_(weights, -bound)
     torch._foreach_clamp_max_(weights, bound)
