@@ -34,6 +34,7 @@ RESULT = "result.json"
 """In the folder of each run: what was measured on it."""
 
 Say = Callable[[str], None]
+Stand = Literal["begun", "finished", "failed"]
 
 
 class Work(BaseModel):
@@ -42,7 +43,7 @@ class Work(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     identity: str
-    state: Literal["begun", "finished", "failed"]
+    state: Stand
     worker: str = ""
     """Machine and process."""
     device: str = "cpu"
@@ -71,44 +72,48 @@ def work_on(folder: Path, name: str, *, device: str = "cpu", say: Say = print) -
     with FileLock(lock_of(folder, name)):
         if done := finished(folder, run, study):
             return done
-        before = known_work(folder, run, study)
-        begun = before.model_copy(
-            update={
-                "state": "begun",
-                "worker": f"{platform.node()}:{os.getpid()}",
-                "device": device,
-                "times": before.times + 1,
-                "error": "",
-                "final": False,
-            }
-        )
-        write_text(path, begun.model_dump_json(indent=2) + "\n")
-        clock, cpu = time.perf_counter(), time.process_time()
-        meter = Meter(device)
-
-        def spent(**changes: Any) -> str:
-            kwh = meter.kwh()
-            energy = {"energy_by": meter.by} if kwh is None else {"energy_by": meter.by, "kwh": kwh + (before.kwh or 0)}
-            seconds = {
-                "seconds": before.seconds + time.perf_counter() - clock,
-                "cpu_seconds": before.cpu_seconds + time.process_time() - cpu,
-            }
-            return begun.model_copy(update=seconds | energy | changes).model_dump_json(indent=2) + "\n"
+        account = Account(path, known_work(folder, run, study), device)
 
         def tick(_: object, line: dict[str, float]) -> None:
             scores = "".join(f"  {key} {line[key]:.4g}" for key in ("fid", "recall") if key in line)
             say(f"kimg {line['kimg']:g}  {line['img_s']:.1f} img/s  p {line['p']:.3f}{scores}")
-            write_text(path, spent())
+            account.note()
 
         try:
             train(run.data, folder / name, run.config, device=device, tensorboard=False, on_tick=tick, warn=say)
             result = measure(run, folder / name, study, device=device)
         except SorbyError as error:
-            write_text(path, spent(state="failed", error=str(error), final=isinstance(error, TrainingError)))
+            account.note(state="failed", error=str(error), final=isinstance(error, TrainingError))
             raise
         write_text(folder / name / RESULT, result.model_dump_json(indent=2) + "\n")
-        write_text(path, spent(state="finished"))
+        account.note(state="finished")
         return result
+
+
+class Account:
+    """Keeps the record of the work on a run: how it stands, and what it cost with all the times before."""
+
+    def __init__(self, path: Path, before: Work, device: str) -> None:
+        """Note that it was taken up again."""
+        self.path, self.before = path, before
+        self.clock, self.processor, self.meter = time.perf_counter(), time.process_time(), Meter(device)
+        worker = f"{platform.node()}:{os.getpid()}"
+        self.begun = before.model_copy(update={"worker": worker, "device": device, "times": before.times + 1})
+        self.note()
+
+    def note(self, *, state: Stand = "begun", error: str = "", final: bool = False) -> None:
+        """Write how it stands now."""
+        before, kwh = self.before, self.meter.kwh()
+        now = {
+            "state": state,
+            "error": error,
+            "final": final,
+            "seconds": before.seconds + time.perf_counter() - self.clock,
+            "cpu_seconds": before.cpu_seconds + time.process_time() - self.processor,
+            "kwh": before.kwh if kwh is None else kwh + (before.kwh or 0),
+            "energy_by": self.meter.by,
+        }
+        write_text(self.path, self.begun.model_copy(update=now).model_dump_json(indent=2) + "\n")
 
 
 def lock_of(folder: Path, name: str) -> Path:
