@@ -47,19 +47,34 @@ def draw(
         offset = None if move is None else move.offset
         pictures = generator.images(batch, truncation=truncation, condition=condition, offset=offset)
         for seed, picture in zip(batch, pictures, strict=True):
-            asked = generator.condition_of(seed) if condition is None else condition
             path = out / f"seed{seed:04d}{suffix}"
-            about = {
-                "synthetic": "true",
-                "generator": name,
-                "seed": str(seed),
-                "truncation": f"{truncation:g}",
-                "precision": name_of(generator.dtype),
-                **{f"condition {key}": str(value) for key, value in asked.items()},
-                **({} if move is None else {"move": move.name}),
-            }
+            about = provenance(generator, name, seed, truncation=truncation, condition=condition, move=move)
             write_micrograph(path, pixels_of(picture), pixel_size_um=generator.card.pixel_size_um, description=about)
             yield path
+
+
+def provenance(
+    generator: Generator,
+    name: str,
+    seed: int,
+    *,
+    truncation: float,
+    condition: Values | None,
+    move: Move | None = None,
+    noise_seed: int | None = None,
+) -> dict[str, str]:
+    """What a picture says of itself: that it is synthetic, and all that drew it; `name` is the generator's hash."""
+    asked = generator.condition_of(seed) if condition is None else condition
+    return {
+        "synthetic": "true",
+        "generator": name,
+        "seed": str(seed),
+        "truncation": f"{truncation:g}",
+        "precision": name_of(generator.dtype),
+        **{f"condition {key}": str(value) for key, value in asked.items()},
+        **({} if move is None else {"move": move.name}),
+        **({} if noise_seed is None else {"noise seed": str(noise_seed)}),
+    }
 
 
 def pixels_of(picture: UInt8[np.ndarray, "c h w"]) -> UInt8[np.ndarray, "h w *c"]:

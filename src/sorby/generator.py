@@ -101,6 +101,7 @@ class Generator:
         truncation: float = 1.0,
         condition: Values | None = None,
         offset: Float[Tensor, "l d"] | None = None,
+        noise_seed: int | None = None,
         batch_size: int | None = None,
     ) -> UInt8[np.ndarray, "n c h w"]:
         """One picture a seed; a picture depends on its own seed only, up to rounding.
@@ -109,6 +110,7 @@ class Generator:
 
         `truncation` in 0..1 pulls w towards its mean: fewer kinds of picture, fewer failures (Karras et al. 2019).
         `offset` is added to w of every picture, after that: `sorby.latent.directions`.
+        `noise_seed` is the seed whose noise all pictures have, in place of their own.
         Without a `condition` a conditional generator draws one of those in its data, by the seed.
         Raises `ConfigError` for a condition it was not trained with.
         """
@@ -120,6 +122,8 @@ class Generator:
         for start in range(0, len(seeds), size):
             some = seeds[start : start + size]
             z, noise = self.latents(some)
+            if noise_seed is not None:
+                noise = tuple(layer.expand(len(some), -1, -1, -1) for layer in self.latents([noise_seed]).noise)
             ws = self.styles(z, self.encoded(some, condition), truncation)
             parts.append(self.draw(ws if offset is None else ws + offset.to(ws), noise))
         empty = np.zeros((0, network.channels, network.size, network.size), np.uint8)

@@ -58,21 +58,33 @@ def write_micrograph(
     pixel_size_um: float | None,
     description: Mapping[str, str],
 ) -> None:
-    """Write a grey or RGB picture as a PNG or, by the suffix of `path`, a TIFF that ImageJ opens with the right scale.
+    """Write a grey or RGB picture as a PNG or, by the suffix of `path`, a TIFF; see `encode_micrograph`.
+
+    Raises `DataError` where the suffix is another or the disk is full.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".png", ".tif", ".tiff"):
+        raise DataError(f"{path} cannot be written: expected a name ending in .png, .tif or .tiff.")
+    write_bytes(path, encode_micrograph(picture, suffix, pixel_size_um=pixel_size_um, description=description))
+
+
+def encode_micrograph(
+    picture: Grey | UInt8[np.ndarray, "h w 3"],
+    suffix: str,
+    *,
+    pixel_size_um: float | None,
+    description: Mapping[str, str],
+) -> bytes:
+    """A grey or RGB picture as a PNG (`.png`), or as a TIFF that ImageJ opens with the right scale.
 
     `description` goes into the PNG's text chunks, whose keywords have at most 79 characters, or into ImageJ's Info.
     `read_micrograph` gives back the grey values (of RGB the luma), pixel size and description.
     Equal input gives equal bytes.
-    Raises `DataError` where the suffix is another or the disk is full.
     """
     entries = {"Software": SOFTWARE, **description, "width_px": str(picture.shape[1])}
     if pixel_size_um is not None:
         entries["pixel_size_um"] = repr(float(pixel_size_um))
-    suffix = path.suffix.lower()
-    if suffix not in (".png", ".tif", ".tiff"):
-        raise DataError(f"{path} cannot be written: expected a name ending in .png, .tif or .tiff.")
-    encode = _png if suffix == ".png" else _tiff
-    write_bytes(path, encode(picture, pixel_size_um, entries))
+    return (_png if suffix == ".png" else _tiff)(picture, pixel_size_um, entries)
 
 
 def same_size(one: float | None, other: float | None) -> bool:

@@ -22,6 +22,7 @@ from sorby.cli.pack import pack
 from sorby.cli.predict import predict
 from sorby.cli.prepare import prepare
 from sorby.cli.project import project
+from sorby.cli.serve import serve
 from sorby.cli.simulate import simulate
 from sorby.cli.study import study
 from sorby.cli.train import train
@@ -52,6 +53,7 @@ for verb in (
     evaluate,
     predict,
     design,
+    serve,
     doctor,
 ):
     app.command()(verb)

@@ -1,0 +1,48 @@
+"""Long jobs, whichever tab began them: how far they are, what came of them, and an end to them."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from sorby.app.desk import Desk
+from sorby.errors import ConfigError
+
+router = APIRouter(tags=["jobs"])
+
+KINDS = {"png": "image/png", "tif": "image/tiff", "mp4": "video/mp4", "gif": "image/gif", "json": "application/json"}
+
+
+@router.get("/api/jobs/{key}")
+def job(request: Request, key: str) -> dict[str, Any]:
+    """State, progress, and, when it is finished, the result of a job."""
+    desk: Desk = request.app.state.desk
+    found = desk.job(key)
+    return {
+        "key": key,
+        "state": found.state,
+        "done": found.done,
+        "total": found.total,
+        "error": found.error,
+        "result": found.result,
+        "files": list(found.files),
+    }
+
+
+@router.delete("/api/jobs/{key}")
+def cancel(request: Request, key: str) -> dict[str, str]:
+    """Tell a job to stop: it does so before its next step."""
+    desk: Desk = request.app.state.desk
+    desk.job(key).stop.set()
+    return {"key": key}
+
+
+@router.get("/api/jobs/{key}/{file}", response_class=Response)
+def file(request: Request, key: str, file: str) -> Response:
+    """A file that a job made."""
+    desk: Desk = request.app.state.desk
+    files = desk.job(key).files
+    if file not in files:
+        raise ConfigError(f"The job has no file {file!r}: it has {', '.join(files) or 'none'}.")
+    kind = KINDS[file.rpartition(".")[2]]
+    return Response(files[file], media_type=kind, headers={"Content-Disposition": f'inline; filename="{file}"'})

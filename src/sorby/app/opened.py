@@ -1,0 +1,93 @@
+"""What the explorer shows: all that was named when it was started, and nothing else of this machine."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from sorby.data.dataset import Dataset, is_dataset
+from sorby.errors import ConfigError, DataError
+from sorby.generator import Generator
+from sorby.shipped import located
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Everything by its name, which is that of its folder or file."""
+
+    generators: Mapping[str, Generator] = field(default_factory=dict)
+    datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    runs: Mapping[str, Path] = field(default_factory=dict)
+    studies: Mapping[str, Path] = field(default_factory=dict)
+    directions: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of `sorby directions`."""
+    reports: Mapping[str, Path] = field(default_factory=dict)
+    """HTML pages of `sorby evaluate`, those of runs included."""
+
+    def generator(self, name: str) -> Generator:
+        """Raises `ConfigError` where none of this name was opened; so do the others."""
+        return _named(self.generators, name, "generator")
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset of a name."""
+        return _named(self.datasets, name, "dataset")
+
+    def run(self, name: str) -> Path:
+        """The folder of a run."""
+        return _named(self.runs, name, "run")
+
+    def study(self, name: str) -> Path:
+        """The folder of a study."""
+        return _named(self.studies, name, "study")
+
+
+def open_all(sources: Sequence[Path], *, device: str = "cpu") -> Opened:
+    """Open generators, runs, datasets, studies, evaluations and folders of directions, told apart by what they hold.
+
+    Raises `DataError` for anything else, and where nothing at all is named.
+    """
+    if not sources:
+        raise ConfigError("nothing was named to be explored: give generators, runs, datasets or studies.")
+    found = Opened({}, {}, {}, {}, {}, {})
+    for source in sources:
+        _open(source, found, device)
+    return found
+
+
+def _open(source: Path, found: Opened, device: str) -> None:
+    is_run = (source / "config.toml").is_file()
+    if (source / "study.toml").is_file():
+        _add(found.studies, source)
+    elif (source / "directions.json").is_file():
+        _add(found.directions, source)
+    elif is_run or (located(source) / "config.json").is_file():
+        if is_run:
+            _add(found.runs, source)
+        if not is_run or any((source / side / "config.json").is_file() for side in ("best", "last")):
+            _add(found.generators, source, Generator.load(source, device=device))
+    elif is_dataset(source):
+        _add(found.datasets, source, Dataset.open(source))
+    elif not (source / "report.html").is_file():
+        raise DataError(
+            f"{source} is nothing that can be explored: expected a generator, a run, a dataset, the folder of a study, "
+            "of an evaluation or of directions."
+        )
+    if (source / "report.html").is_file():
+        _add(found.reports, source)
+
+
+def _add(kind: Mapping[str, T], source: Path, value: T | None = None) -> None:
+    """Under the name of its folder or file; a second one of the same name is numbered."""
+    name = base = source.resolve().name
+    number = 2
+    while name in kind:
+        name, number = f"{base} ({number})", number + 1
+    kind[name] = source if value is None else value  # type: ignore[index]
+
+
+def _named(things: Mapping[str, T], name: str, kind: str) -> T:
+    if name not in things:
+        raise ConfigError(f"No {kind} {name!r} is open: choose from {', '.join(things) or 'none'}.")
+    return things[name]

@@ -1,0 +1,92 @@
+"""The explorer as a web application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from sorby.app import generate, jobs
+from sorby.app.desk import Desk, GoneError
+from sorby.app.guard import Guard
+from sorby.app.opened import Opened
+from sorby.card import describe
+from sorby.errors import SorbyError
+
+STATIC = Path(__file__).parent / "static"
+TABS = (generate, jobs)
+"""Each has a `router`."""
+
+
+def application(opened: Opened, *, host: str = "127.0.0.1", password: str | None = None) -> FastAPI:
+    """The explorer of what was opened. `/openapi.json` describes its API, which scripts may call as the page does."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        app.state.desk.close()
+
+    # Its own pages of documentation would fetch scripts from elsewhere.
+    app = FastAPI(title="Sorby", version=version("sorby"), docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.opened, app.state.desk = opened, Desk()
+    app.state.hashes = {name: generator.hash for name, generator in opened.generators.items()}
+    app.add_exception_handler(SorbyError, _told)
+    app.add_exception_handler(RequestValidationError, _unfit)
+    app.add_exception_handler(GoneError, _gone)
+    app.add_api_route("/api/opened", lambda: about(opened), methods=["GET"], tags=["opened"], summary="What is open")
+    for tab in TABS:
+        app.include_router(tab.router)
+    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    app.add_middleware(Guard, host=host, password=password)
+    return app
+
+
+def about(opened: Opened) -> dict[str, Any]:
+    """What is open, and what can be asked of it."""
+    return {
+        "generators": [
+            {
+                "name": name,
+                "size_px": generator.card.size,
+                "pixel_size_um": generator.card.pixel_size_um,
+                "conditions": [condition.model_dump() for condition in generator.card.space.conditions],
+                "layers": generator.network.num_styles,
+                "about": describe(generator.card),
+            }
+            for name, generator in opened.generators.items()
+        ],
+        "datasets": [
+            {
+                "name": name,
+                "patches": len(dataset),
+                "size_px": dataset.size,
+                "pixel_size_um": dataset.pixel_size_um,
+                "conditions": [condition.model_dump() for condition in dataset.space.conditions],
+            }
+            for name, dataset in opened.datasets.items()
+        ],
+        "runs": list(opened.runs),
+        "studies": list(opened.studies),
+        "reports": list(opened.reports),
+        "directions": list(opened.directions),
+    }
+
+
+async def _told(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 422)
+
+
+async def _unfit(_: Request, error: Exception) -> Response:
+    """The first thing that does not fit, on one line."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}."}, 422)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it

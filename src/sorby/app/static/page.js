@@ -1,0 +1,163 @@
+// What all tabs share: elements, requests, controls, pictures and tables.
+
+/** element("p", {class: "quiet", onclick: f}, "text", child) */
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (typeof value === "boolean") made.toggleAttribute(name, value);
+    else if (value !== null && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+export function tell(message) {
+  document.getElementById("status").textContent = message;
+}
+
+/** The address of a request; lists become several parameters, what is null is left out. */
+export function address(path, query = {}) {
+  const words = new URLSearchParams();
+  for (const [name, value] of Object.entries(query))
+    for (const one of [value].flat()) if (one !== null && one !== undefined) words.append(name, one);
+  return words.size ? `${path}?${words}` : path;
+}
+
+/** The answer of the API; an Error with its one line where it refuses. */
+export async function ask(path, query = {}, options = {}) {
+  const response = await fetch(address(path, query), options);
+  if (response.ok) return response.json();
+  const said = await response.json().catch(() => ({ error: `${response.status} ${response.statusText}` }));
+  throw new Error(said.error);
+}
+
+/** Wraps a function of (signal, ...): a new call gives up the one before; what goes wrong is told, what is given up is not. */
+export function latest(work) {
+  let current = null;
+  return async (...given) => {
+    current?.abort();
+    const mine = (current = new AbortController());
+    try {
+      await work(mine.signal, ...given);
+      if (mine === current) tell("");
+    } catch (error) {
+      if (error.name !== "AbortError") tell(error.message);
+    }
+  };
+}
+
+/** Follows a job to its end; `onProgress(done, total)`. Returns what it came to, or null where it was cancelled. */
+export async function follow(key, onProgress, signal) {
+  signal?.addEventListener("abort", () => fetch(`api/jobs/${key}`, { method: "DELETE" }));
+  for (;;) {
+    const job = await ask(`api/jobs/${key}`);
+    onProgress(job.done, job.total);
+    if (job.state === "finished") return job;
+    if (job.state === "failed") throw new Error(job.error);
+    if (job.state === "cancelled") return null;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+let count = 0;
+const fresh = () => `c${++count}`;
+
+/** A labelled choice; `choices` are texts or [value, text]. */
+export function choice(text, choices, onchange) {
+  const id = fresh();
+  const list = element("select", { id, onchange: () => onchange(list.value) },
+    choices.map((one) => [one].flat()).map(([value, shown]) => element("option", { value }, shown ?? value)));
+  return { root: element("div", {}, element("label", { for: id }, text), list), get value() { return list.value; }, set value(v) { list.value = v; } };
+}
+
+/** A labelled slider with a number beside it; `known` is the range that the data hold, drawn under it. */
+export function slider(text, { min, max, step, value, known = null, note = "", log = false }, onchange) {
+  const id = fresh();
+  const to = log ? Math.log10 : (x) => x, from = log ? (x) => 10 ** x : (x) => x;
+  const round = (x) => Number(x.toPrecision(4));
+  const bar = element("input", { type: "range", id, min: to(min), max: to(max), step: log ? "any" : step, value: to(value) });
+  const box = element("input", { type: "number", "aria-label": text, step: "any", value: round(value) });
+  const outside = known ? element("p", { class: "warning", hidden: true }, "outside the data") : null;
+  const check = () => {
+    const x = Number(box.value);
+    if (known) outside.hidden = x >= known[0] && x <= known[1];
+  };
+  const changed = () => { check(); onchange(Number(box.value)); };
+  bar.addEventListener("input", () => { box.value = round(from(Number(bar.value))); changed(); });
+  box.addEventListener("change", () => { if (box.value !== "") { bar.value = to(Number(box.value)); changed(); } });
+  const share = (x) => (100 * (to(x) - to(min))) / (to(max) - to(min));
+  const held = element("i");
+  if (known) { held.style.left = `${share(known[0])}%`; held.style.right = `${100 - share(known[1])}%`; }
+  check();
+  return {
+    root: element("div", {}, element("label", { for: id }, text), element("div", { class: "pair" }, bar, box),
+      known ? element("div", { class: "range" }, held) : null, note ? element("p", { class: "quiet" }, note) : null, outside),
+    get value() { return Number(box.value); },
+    set value(x) { box.value = round(x); bar.value = to(x); check(); },
+  };
+}
+
+/** A control for each condition of a generator, with units, and the range of the data marked. */
+export function conditionControls(conditions, onchange) {
+  const controls = conditions.map((c) => {
+    const title = c.unit ? `${c.name}, ${c.unit}` : c.name;
+    if (c.kind === "class") return choice(title, c.classes, onchange);
+    const known = [c.low, c.high], log = c.kind === "log";
+    const room = log ? 2 : (c.high - c.low || Math.abs(c.high) || 1) / 4;
+    const [min, max] = log ? [c.low / room, c.high * room] : [c.low - room, c.high + room];
+    const value = log ? Math.sqrt(c.low * c.high) : (c.low + c.high) / 2;
+    const note = `data: ${Number(c.low.toPrecision(4))} to ${Number(c.high.toPrecision(4))}${c.unit ? ` ${c.unit}` : ""}`;
+    return slider(title, { min, max, step: (max - min) / 200, value, known, note, log }, onchange);
+  });
+  return {
+    roots: controls.map((control) => control.root),
+    /** NAME=VALUE of each, as the API takes them. */
+    get values() { return conditions.map((c, i) => `${c.name}=${controls[i].value}`); },
+  };
+}
+
+/** A picture with its scale bar and a line below; `bar` is {share, label} or null. */
+export function figure(src, alt, { bar = null, caption = "" } = {}) {
+  const parts = [element("img", { src, alt })];
+  if (bar) {
+    const line = element("i");
+    line.style.width = `${100 * bar.share}%`;
+    parts.push(element("div", { class: "bar" }, line, bar.label));
+  }
+  if (caption) parts.push(element("figcaption", {}, caption));
+  return element("figure", {}, parts);
+}
+
+export const number = (x) => (x === null || x === undefined || !Number.isFinite(x) ? "–" : Number(x.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 }));
+
+export function spread(values) {
+  const known = values.filter((x) => x !== null);
+  if (!known.length) return { mean: null, sd: null };
+  const mean = known.reduce((a, b) => a + b, 0) / known.length;
+  const sd = known.length > 1 ? Math.sqrt(known.reduce((a, x) => a + (x - mean) ** 2, 0) / (known.length - 1)) : null;
+  return { mean, sd };
+}
+
+/** table("Caption", ["name", "value"], rows of texts); columns from the second on are numbers unless told. */
+export function table(caption, heads, rows, texts = [0]) {
+  const kind = (i) => (texts.includes(i) ? {} : { class: "number" });
+  return element("table", {}, element("caption", {}, caption),
+    element("thead", {}, element("tr", {}, heads.map((head, i) => element("th", { scope: "col", ...kind(i) }, head)))),
+    element("tbody", {}, rows.map((row) => element("tr", {}, row.map((cell, i) => element("td", kind(i), cell))))));
+}
+
+/** What pictures measure: of one its values, of several mean and standard deviation. */
+export function measuredTable(measured) {
+  const many = measured[0].values.length > 1;
+  return table(many ? `Measured, ${measured[0].values.length} pictures` : "Measured", many ? ["", "mean", "sd", "unit"] : ["", "value", "unit"],
+    measured.map((row) => {
+      const { mean, sd } = spread(row.values);
+      return many ? [row.title, number(mean), number(sd), row.unit] : [row.title, number(mean), row.unit];
+    }), many ? [0, 3] : [0, 2]);
+}
+
+/** Fetch a file and hand it to the browser to be saved. */
+export function download(href, text, name = "") {
+  return element("a", { class: "button", href, download: name }, text);
+}
