@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from PIL import Image
@@ -76,6 +77,13 @@ def histograms(real: Float[np.ndarray, " 256"], generated: Float[np.ndarray, " 2
         return svg(figure)
 
 
+def label_decades(axis: Axis) -> None:
+    """Of a logarithmic axis 1, 2 and 5 times each power of ten are labelled, as plain numbers, and nothing between."""
+    axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
 def spectra(
     real: Float[np.ndarray, " r"], generated: Float[np.ndarray, " r"], *, size_px: int, pixel_size_um: float | None
 ) -> str:
@@ -86,9 +94,7 @@ def spectra(
         axes[0].loglog(wavelength, real, color=REAL, linewidth=2.5, alpha=0.6, label="real")
         axes[0].loglog(wavelength, generated, color=GENERATED, linewidth=1.2, label="generated")
         axes[0].invert_xaxis()
-        axes[0].xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
-        axes[0].xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes[0].xaxis.set_minor_locator(NullLocator())
+        label_decades(axes[0].xaxis)
         axes[0].set(xlabel=f"wavelength in {'µm' if pixel_size_um else 'px'}", ylabel="power")
         axes[0].legend()
         return svg(figure)

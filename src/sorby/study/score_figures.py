@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from sorby.report.plots import QUIET, STYLE, svg_file
+from sorby.report.plots import QUIET, STYLE, label_decades, svg_file
 from sorby.study.score_table import score_name
 from sorby.study.scores import BestRow, Fit, ScoredRun, Scores, transformed
 
@@ -50,8 +50,7 @@ def _course(axis: Axes, runs: Sequence[ScoredRun], score: str, colours: Colours)
     axis.set(xlabel="kimg", ylabel=score_name(score), title="median, minimum and maximum over seeds")
     if "fid" in score or score == "kid":
         axis.set_yscale("log")
-        axis.yaxis.set_minor_formatter("{x:.3g}")
-        axis.yaxis.set_major_formatter("{x:.3g}")
+        label_decades(axis.yaxis)
 
 
 def curves(runs: Sequence[ScoredRun], score: str) -> tuple[Float[np.ndarray, " t"], Float[np.ndarray, "r t"]]:

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from sorby.evaluation.lines import mean_number
 from sorby.metrics.record import Number
 from sorby.report.markdown import inert, table
-from sorby.report.plots import GENERATED, QUIET, REAL, STYLE, svg_file
+from sorby.report.plots import GENERATED, QUIET, REAL, STYLE, label_decades, svg_file
 from sorby.study.proposals import Trial
 from sorby.study.score_table import score_name
 from sorby.study.scores import Record, change
@@ -194,8 +194,7 @@ def _points(axis: Axes, result: SearchResult, x: np.ndarray, scores: np.ndarray)
     axis.plot(x[first], scores[first], "D", color=REAL, markersize=5)
     if not result.maximise and scores.min() > 0 and scores.max() > 5 * scores.min():
         axis.set_yscale("log")
-        axis.yaxis.set_minor_formatter("{x:.3g}")
-        axis.yaxis.set_major_formatter("{x:.3g}")
+        label_decades(axis.yaxis)
 
 
 def _fresh(axis: Axes, result: SearchResult) -> None:
