@@ -306,6 +306,15 @@ def test_image_larger_than_pillow_likes_is_read_without_a_warning():
     assert caught == []
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "BMP"])
+def test_fewer_pixels_may_be_allowed(kind):
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((40, 50), np.uint8)).save(file, kind)
+    assert decode(file.getvalue(), name="a", most_pixels=2000)[0].shape == (40, 50)
+    with pytest.raises(DataError, match="a declares 50 x 40 pixels, expected at most 1999 in all"):
+        decode(file.getvalue(), name="a", most_pixels=1999)
+
+
 def survives(data: bytes) -> None:
     """Decoding gives grey values or a DataError of one line; anything else, a warning too, fails the test."""
     with warnings.catch_warnings(record=True) as caught:

@@ -195,6 +195,18 @@ def test_a_folder_that_is_no_generator_says_what_was_expected(tmp_path):
         Generator.load(tmp_path)
 
 
+def test_a_generator_in_another_precision_is_the_one_opened_in_it_and_leaves_the_first_alone(tmp_path):
+    from tests.latent.tiny import tiny
+
+    tiny().save(tmp_path / "g")
+    fast = Generator.load(tmp_path / "g", dtype=torch.bfloat16)
+    before = fast.images([1])
+    exact, opened = fast.with_dtype(torch.float32), Generator.load(tmp_path / "g", dtype=torch.float32)
+    np.testing.assert_array_equal(exact.images([1]), opened.images([1]))
+    np.testing.assert_array_equal(fast.images([1]), before)
+    assert fast.with_dtype(torch.bfloat16) is fast
+
+
 @pytest.mark.parametrize(("preset", "num"), [("laptop-64", 32), ("laptop-128", 31), ("paper-512", 1)])
 def test_so_many_pictures_are_drawn_at_once_that_their_activations_are_kept(preset, num):
     network = resolve(preset).network

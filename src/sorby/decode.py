@@ -30,6 +30,7 @@ HEADER_TAGS = (270, 282, 296, 305, 34118, 34680, 34682, 50839)
 
 Grey = UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
 Decoded = tuple[Grey, Header, dict[str, str]]
+Reader = Callable[[bytes, str | None, int], Decoded]
 
 # tifffile reports each oddity of a tag; what matters to a user is raised as a DataError.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -39,13 +40,16 @@ class _RefusedError(Exception):
     """Why an image is not taken, without the name of its file."""
 
 
-def decode(data: bytes, *, name: str, sidecar: str | None = None) -> Decoded:
-    """Grey values, header and notes of an image file. Raises `DataError` naming `name` where that cannot be."""
+def decode(data: bytes, *, name: str, sidecar: str | None = None, most_pixels: int = MAX_PIXELS) -> Decoded:
+    """Grey values, header and notes of an image file. Raises `DataError` naming `name` where that cannot be.
+
+    That is for an image of more than `most_pixels` as well, and before memory is taken for them.
+    """
     read = _reader(data)
     if read is None:
         raise DataError(f"{name} is {_guess(data)}: expected a TIFF, PNG, JPEG or BMP image; export it again.")
     try:
-        return read(data, sidecar)
+        return read(data, sidecar, most_pixels)
     except _RefusedError as reason:
         raise DataError(f"{name} {reason}") from None
     # Decoders meet damaged bytes in ways of their own: struct, zlib, index and many other errors.
@@ -55,7 +59,7 @@ def decode(data: bytes, *, name: str, sidecar: str | None = None) -> Decoded:
         ) from error
 
 
-def _reader(data: bytes) -> Callable[[bytes, str | None], Decoded] | None:
+def _reader(data: bytes) -> Reader | None:
     """By the first bytes, since a suffix can be wrong."""
     table = {
         b"II*\0": _tiff, b"MM\0*": _tiff, b"II+\0": _tiff, b"MM\0+": _tiff,
@@ -77,22 +81,22 @@ def _words(error: Exception) -> str:
     return " ".join(str(error).split())[:120] if says else "the header makes no sense"
 
 
-def _check_size(width: int, height: int) -> None:
+def _check_size(width: int, height: int, most_pixels: int) -> None:
     if width < 1 or height < 1:
         raise _RefusedError(f"declares {width} x {height} pixels: expected at least 1 x 1; export it again.")
-    if width * height > MAX_PIXELS:
+    if width * height > most_pixels:
         raise _RefusedError(
-            f"declares {width} x {height} pixels, expected at most {MAX_PIXELS} in all: cut it into smaller images."
+            f"declares {width} x {height} pixels, expected at most {most_pixels} in all: cut it into smaller images."
         )
 
 
 # ---- TIFF
 
 
-def _tiff(data: bytes, sidecar: str | None) -> Decoded:
+def _tiff(data: bytes, sidecar: str | None, most_pixels: int) -> Decoded:
     with tifffile.TiffFile(BytesIO(data)) as file:
         page = _first_full_page(file.pages)
-        _check_page(page, len(data))
+        _check_page(page, len(data), most_pixels)
         notes = {"bits": str(page.bitspersample)}
         if len(file.pages) > 1:
             notes["pages"] = f"{len(file.pages)}, only the first of full resolution is used"
@@ -106,9 +110,9 @@ def _first_full_page(pages: Any) -> Any:
     return next((page for page in pages if not page.tags.valueof(254, 0) & 1), pages[0])
 
 
-def _check_page(page: Any, file_bytes: int) -> None:
-    _check_size(page.imagewidth, page.imagelength)
-    if page.imagedepth != 1 or page.samplesperpixel > 4 or math.prod(page.chunks) > 4 * MAX_PIXELS:
+def _check_page(page: Any, file_bytes: int, most_pixels: int) -> None:
+    _check_size(page.imagewidth, page.imagelength, most_pixels)
+    if page.imagedepth != 1 or page.samplesperpixel > 4 or math.prod(page.chunks) > 4 * most_pixels:
         raise _RefusedError("is a TIFF of volumes or many channels: expected one grey or RGB image; save it so.")
     if page.sampleformat != 1 or page.bitspersample > 16:
         kind = {2: "signed", 3: "float"}.get(page.sampleformat, "unsigned")
@@ -164,27 +168,27 @@ def _tiff_dpi(tags: dict[int, Any]) -> float | None:
 # ---- PNG, JPEG, BMP
 
 
-def _png(data: bytes, sidecar: str | None) -> Decoded:
+def _png(data: bytes, sidecar: str | None, most_pixels: int) -> Decoded:
     if b"acTL" in data[: max(data.find(b"IDAT"), 0)]:
         raise _RefusedError("is an animated PNG: expected one image; save one frame as PNG.")
     # Damaged bytes must not reach imagecodecs: libpng writes to stderr, and each failure takes one reference from None
     # (imagecodecs 2026.3.6), which ends a Python before 3.12 after some thousand failures.
     PngImageFile(BytesIO(data)).verify()
-    return _with_pillow(PngImageFile, data, sidecar)
+    return _with_pillow(PngImageFile, data, sidecar, most_pixels)
 
 
-def _jpeg(data: bytes, sidecar: str | None) -> Decoded:
-    return _with_pillow(JpegImageFile, data, sidecar)
+def _jpeg(data: bytes, sidecar: str | None, most_pixels: int) -> Decoded:
+    return _with_pillow(JpegImageFile, data, sidecar, most_pixels)
 
 
-def _bmp(data: bytes, sidecar: str | None) -> Decoded:
-    return _with_pillow(BmpImageFile, data, sidecar)
+def _bmp(data: bytes, sidecar: str | None, most_pixels: int) -> Decoded:
+    return _with_pillow(BmpImageFile, data, sidecar, most_pixels)
 
 
-def _with_pillow(plugin: type[ImageFile.ImageFile], data: bytes, sidecar: str | None) -> Decoded:
+def _with_pillow(plugin: type[ImageFile.ImageFile], data: bytes, sidecar: str | None, most_pixels: int) -> Decoded:
     # The plugin itself, not Image.open, whose own size limit warns on the way to ours.
     with plugin(BytesIO(data)) as image:
-        _check_size(*image.size)
+        _check_size(*image.size, most_pixels)
         has_16_bits = plugin is PngImageFile and data[24] == 16
         notes = {"bits": "16" if has_16_bits else "1" if image.mode == "1" else "8"}
         # Pillow would cut 16-bit colours to 8 bits.

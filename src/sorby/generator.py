@@ -5,6 +5,7 @@ config.json         the card
 README.md           the card in words
 """
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -76,6 +77,14 @@ class Generator:
         generator = cls(network, card, device=device, dtype=dtype or fastest_dtype(device))
         network.freeze(generator.dtype)
         return generator
+
+    def with_dtype(self, dtype: torch.dtype) -> "Generator":
+        """The same generator in another precision, with weights of its own; itself where it has this one already."""
+        if dtype == self.dtype:
+            return self
+        network = copy.deepcopy(self.network)
+        network.freeze(dtype)
+        return Generator(network, self.card, device=self.device, dtype=dtype)
 
     def save(self, path: str | Path) -> None:
         """Write the generator folder in one step, in the place of an earlier one.

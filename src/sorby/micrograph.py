@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sorby.atomic import write_bytes
-from sorby.decode import Grey, decode
+from sorby.decode import MAX_PIXELS, Grey, decode
 from sorby.errors import DataError
 from sorby.sources import ImageFile
 from sorby.vendors import SOFTWARE, read_header
@@ -46,9 +46,16 @@ def read_micrograph(file: ImageFile | Path) -> Micrograph:
     """
     if isinstance(file, Path):
         file = ImageFile.of(file)
-    grey, header, notes = decode(file.read(), name=file.name, sidecar=file.sidecar())
+    return decode_micrograph(file.read(), name=file.name, sidecar=file.sidecar())
+
+
+def decode_micrograph(
+    data: bytes, *, name: str, sidecar: str | None = None, most_pixels: int = MAX_PIXELS
+) -> Micrograph:
+    """The micrograph in the bytes of a file, as `read_micrograph` has it; of `most_pixels` at most."""
+    grey, header, notes = decode(data, name=name, sidecar=sidecar, most_pixels=most_pixels)
     pixel_size_um, provenance = read_header(header)
-    return Micrograph(grey, pixel_size_um, file.name, {**provenance, **notes})
+    return Micrograph(grey, pixel_size_um, name, {**provenance, **notes})
 
 
 def write_micrograph(

@@ -1,9 +1,11 @@
 """The explorer of tiny generators and data: called in this process, or served to a real browser."""
 
+import asyncio
 import shutil
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
@@ -103,6 +105,12 @@ def a_page(browser, site):
     refused = "the server responded with a status of 422"
     assert [text for text in said if refused not in text] == []
     assert elsewhere == []
+
+
+def in_a_loop(coroutine):
+    """What it comes to, in a thread of its own: Playwright holds the loop of this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def is_here(url, site):

@@ -7,7 +7,7 @@ import torch
 
 from sorby.errors import ConfigError, WeightsError
 from sorby.generator import Generator
-from sorby.latent.direction_files import load_directions, save_directions, tell
+from sorby.latent.direction_files import load_directions, read_told, save_directions, tell
 from sorby.latent.directions import Direction, Spread, by_name, offset, pca, random, sefa
 from sorby.latent.effects import effects
 from tests.latent.tiny import tiny
@@ -149,6 +149,33 @@ def test_what_any_direction_does_is_not_told(bands):
     assert told <= 1  # though seeds alone would tell nearly all of them
 
 
+def test_places_are_even_along_the_axes_and_the_mean_is_in_the_middle(spread):
+    assert spread.places(spread.mean[None].float()).abs().max() < 1e-5
+    moved = (
+        spread.mean + 2 * spread.variances[0].sqrt() * spread.axes[0] - 3 * spread.variances[1].sqrt() * spread.axes[1]
+    )
+    np.testing.assert_allclose(spread.places(moved[None].float()), [[2, -3]], atol=1e-4)
+
+
+def test_many_places_vary_by_one_standard_deviation_and_not_together(G, spread):
+    z = torch.randn(5000, 16, generator=torch.Generator().manual_seed(3))
+    places = spread.places(G.styles(z, torch.zeros(len(z), 0))[:, 0]).numpy()
+    np.testing.assert_allclose(np.cov(places.T), np.eye(2), atol=0.1)
+
+
+def test_who_is_told_of_each_direction_can_end_the_measurement(bands):
+    told = []
+
+    def stop_at_the_third(done, total):
+        told.append((done, total))
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        effects(bands, [axis(0)], even(8, seed=0), seeds=range(8), on_direction=stop_at_the_third)
+    assert told == [(0, 9), (1, 9), (2, 9)]
+
+
 def test_too_few_are_refused(bands):
     with pytest.raises(ConfigError, match="7 seeds and 20 random directions came: expected at least 8 of each"):
         effects(bands, [axis(0)], even(20, seed=0), seeds=range(7))
@@ -171,6 +198,15 @@ def test_directions_come_back_from_their_folder(G, spread, folder):
     }  # fmt: skip
     about = json.loads((folder / "directions.json").read_text())
     assert all(math.isfinite(e["value"]) for d in about["directions"] for e in d["effects"].values())
+
+
+def test_a_folder_tells_whose_it_is_and_what_each_direction_does(G, folder):
+    owner, told = read_told(folder)
+    assert owner == G.hash
+    about = json.loads((folder / "directions.json").read_text())
+    assert told == {entry["name"]: entry["one_sd"] for entry in about["directions"]}
+    with pytest.raises(WeightsError, match="holds no directions"):
+        read_told(folder.parent)
 
 
 def test_directions_of_another_generator_are_refused(folder):

@@ -93,7 +93,7 @@ def test_a_folder_has_a_tiff_each_frame_with_its_scale(walk, tmp_path):
 
 
 def test_traces_are_the_descriptors_of_the_frames_in_micrometres(walk):
-    values = film._measured(walk, 4, ["mean_chord", "area_fraction"], film.BY_OTSU)
+    values = film._measured(film._Along(walk, 4), ["mean_chord", "area_fraction"], film.BY_OTSU)
     table = descriptor_table([np.stack(list(pictures_along(walk, 4)))])
     np.testing.assert_allclose(values[1], table[:, 0])
     np.testing.assert_allclose(values[0], 0.25 * table[:, 1])
@@ -106,6 +106,30 @@ def test_traces_stand_under_the_film_with_a_mark_that_moves(walk, tmp_path):
     changed = np.flatnonzero(abs(below[1] - below[3]).max(0) > 60)
     assert len(changed) == 2
     assert changed[1] - changed[0] == pytest.approx(0.4 * 340, abs=15)  # two fifths of the film, and of the axis
+
+
+@pytest.mark.parametrize(
+    ("name", "traces", "total"), [("a.gif", (), 5), ("a.mp4", ["area_fraction"], 10), ("f", (), 5)]
+)
+def test_each_picture_is_told_of_with_those_that_are_drawn_for_traces(walk, tmp_path, name, traces, total):
+    told = []
+    write_walk(walk, tmp_path / name, frames=5, traces=traces, on_frame=lambda *how_far: told.append(how_far))
+    assert told == [(done, total) for done in range(1, total + 1)]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.png"])
+def test_who_is_told_can_end_the_film_and_nothing_is_left(walk, tmp_path, name):
+    told = []
+
+    def stop_at_the_third(done, _):
+        told.append(done)
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_walk(walk, tmp_path / name, frames=500, on_frame=stop_at_the_third)
+    assert told == [1, 2, 3]
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def job(request: Request, key: str) -> dict[str, Any]:
 def cancel(request: Request, key: str) -> dict[str, str]:
     """Tell a job to stop: it does so before its next step."""
     desk: Desk = request.app.state.desk
-    desk.job(key).stop.set()
+    desk.cancel(key)
     return {"key": key}
 
 
@@ -44,5 +44,5 @@ def file(request: Request, key: str, file: str) -> Response:
     files = desk.job(key).files
     if file not in files:
         raise ConfigError(f"The job has no file {file!r}: it has {', '.join(files) or 'none'}.")
-    kind = KINDS[file.rpartition(".")[2]]
+    kind = KINDS.get(file.rpartition(".")[2], "application/octet-stream")
     return Response(files[file], media_type=kind, headers={"Content-Disposition": f'inline; filename="{file}"'})

@@ -24,7 +24,7 @@ class Opened:
     directions: Mapping[str, Path] = field(default_factory=dict)
     """Folders of `sorby directions`."""
     reports: Mapping[str, Path] = field(default_factory=dict)
-    """HTML pages of `sorby evaluate`, those of runs included."""
+    """Folders with the HTML page of `sorby evaluate`, those of runs included."""
 
     def generator(self, name: str) -> Generator:
         """Raises `ConfigError` where none of this name was opened; so do the others."""
@@ -41,6 +41,10 @@ class Opened:
     def study(self, name: str) -> Path:
         """The folder of a study."""
         return _named(self.studies, name, "study")
+
+    def report(self, name: str) -> Path:
+        """The folder of a report."""
+        return _named(self.reports, name, "report")
 
 
 def open_all(sources: Sequence[Path], *, device: str = "cpu") -> Opened:

@@ -10,8 +10,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 
-from sorby.app import generate, jobs
+from sorby.app import directions, generate, jobs, mixing, projecting, reports, review, runs, studies, walk
 from sorby.app.desk import Desk, GoneError
 from sorby.app.guard import Guard
 from sorby.app.opened import Opened
@@ -19,7 +20,7 @@ from sorby.card import describe
 from sorby.errors import SorbyError
 
 STATIC = Path(__file__).parent / "static"
-TABS = (generate, jobs)
+TABS = (generate, walk, directions, mixing, projecting, review, runs, studies, reports, jobs)
 """Each has a `router`."""
 
 
@@ -38,6 +39,7 @@ def application(opened: Opened, *, host: str = "127.0.0.1", password: str | None
     app.add_exception_handler(SorbyError, _told)
     app.add_exception_handler(RequestValidationError, _unfit)
     app.add_exception_handler(GoneError, _gone)
+    app.add_exception_handler(HTTPException, _refused)
     app.add_api_route("/api/opened", lambda: about(opened), methods=["GET"], tags=["opened"], summary="What is open")
     for tab in TABS:
         app.include_router(tab.router)
@@ -78,15 +80,25 @@ def about(opened: Opened) -> dict[str, Any]:
 
 
 async def _told(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 422)
+    return JSONResponse({"error": _utf8(str(error))}, 422)
 
 
 async def _unfit(_: Request, error: Exception) -> Response:
     """The first thing that does not fit, on one line."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}."}, 422)
+    return JSONResponse({"error": _utf8(f"{first['loc'][-1]}: {first['msg']}.")}, 422)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
 async def _gone(_: Request, __: Exception) -> Response:
     return Response(status_code=499)  # nobody reads it
+
+
+def _utf8(text: str) -> str:
+    """Halves of characters, which JSON can carry and UTF-8 cannot, become question marks."""
+    return text.encode(errors="replace").decode()

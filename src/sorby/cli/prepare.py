@@ -51,6 +51,10 @@ def prepare(
     ] = None,
     keep: Annotated[Path | None, typer.Option(help="List of images, one a line, kept whatever they measure.")] = None,
     reject: Annotated[Path | None, typer.Option(help="List of images, one a line, to leave out.")] = None,
+    overrides: Annotated[
+        Path | None,
+        typer.Option(help="CSV of `file` and `decision`, keep or reject, as the Data tab of `sorby serve` writes it."),
+    ] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the images, recorded in the dataset.")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Threads; by default one a core, at most four.", min=1, metavar="<int>")
@@ -61,10 +65,10 @@ def prepare(
 ) -> None:
     """Make a dataset of 8-bit patches from micrographs, with a review sheet of what was kept, cut and rejected."""
     from sorby.data.archive import check_replaceable
-    from sorby.data.labels import read_list
     from sorby.data.plan import make_plan
     from sorby.data.prepare import carry_out, default_workers, review_path
 
+    kept, rejected = _lists(keep, reject, overrides)
     given = {
         "cut": _cut(crop, patches=patches),
         "size": size,
@@ -87,10 +91,10 @@ def prepare(
         "match": True if match is None and reference else match,
         "reference": reference,
         "limits": _limits(limit or []),
-        "keep": read_list(keep) if keep else None,
-        "reject": read_list(reject) if reject else None,
+        "keep": kept,
+        "reject": rejected,
     }
-    settings = make_recipe(recipe, **{name: value for name, value in given.items() if value not in (None, [])})
+    settings = make_recipe(recipe, **{name: value for name, value in given.items() if value not in (None, [], ())})
     check_replaceable(out)
     with Bar() as bar:
         threads = workers or default_workers()
@@ -152,6 +156,21 @@ def _cut(crop: str | None, *, patches: bool) -> str | None:
     if crop is not None and (patches or crop not in ("centre", "center")):
         raise ConfigError(f"--crop {crop}: expected --crop centre, or --patches, not both.")
     return "centre" if crop else "patches" if patches else None
+
+
+def _lists(keep: Path | None, reject: Path | None, overrides: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Images to keep and images to reject."""
+    from sorby.data.labels import read_list
+    from sorby.data.overrides import read_overrides
+    from sorby.errors import ConfigError
+
+    if overrides is None:
+        return read_list(keep) if keep else (), read_list(reject) if reject else ()
+    if keep or reject:
+        raise ConfigError("--overrides says both what to keep and what to reject: leave out --keep and --reject.")
+    decisions = read_overrides(overrides)
+    kept, rejected = ([name for name, said in decisions.items() if said == word] for word in ("keep", "reject"))
+    return tuple(kept), tuple(rejected)
 
 
 def _limits(pairs: list[str]) -> dict[str, str] | None:

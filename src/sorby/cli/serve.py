@@ -1,5 +1,6 @@
 """`sorby serve`: the explorer in a browser."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,7 +50,9 @@ def serve(
     app = application(open_all(sources, device=chosen_device(device)), host=host, password=password)
     listening = _listen(host, port)
     typer.echo(f"Sorby is at {address(*listening.getsockname()[:2])}  (Ctrl-C ends it)")
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
+    settings = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=1)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(settings).run(sockets=[listening])
 
 
 def address(host: str, port: int) -> str:

@@ -148,11 +148,15 @@ def _judge(
     for survey in surveys:
         fault = Fault("on the reject list") if survey.name in reject else find_fault(survey.measures, recipe.limits)
         if fault and (survey.name not in keep or survey.name in reject):
-            rejected.append(Rejected(survey.name, fault, survey.preview))
+            rejected.append(Rejected(survey.name, fault, survey.preview, survey.measures))
         else:
             kept.append(survey)
     faults = _copies(kept, recipe.limits.near_duplicate, keep)
-    rejected += [Rejected(survey.name, faults[i], survey.preview) for i, survey in enumerate(kept) if i in faults]
+    rejected += [
+        Rejected(survey.name, faults[i], survey.preview, survey.measures)
+        for i, survey in enumerate(kept)
+        if i in faults
+    ]
     return [survey for index, survey in enumerate(kept) if index not in faults], rejected
 
 

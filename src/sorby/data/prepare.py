@@ -9,7 +9,7 @@ import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,11 +27,14 @@ from sorby.data.manifest import Patch
 from sorby.data.pixels import encode, pixel_hash
 from sorby.data.plan import Kept, Plan, Progress, make_plan
 from sorby.data.pool import in_order
+from sorby.data.quality import Measures
 from sorby.data.recipe import Recipe
 from sorby.data.review import review_sheet
 from sorby.data.survey import Survey, picture_of
 from sorby.errors import DataError
 from sorby.micrograph import read_micrograph
+
+MEASURES = tuple(field.name for field in fields(Measures))
 
 
 def prepare(
@@ -196,7 +199,7 @@ def _parents_table(kept: Iterable[Kept]) -> str:
             "grey_high": survey.grey_high,
             "clipped": f"{survey.clipped:.5f}",
             "pixel_size_um": "" if survey.pixel_size_um is None else f"{survey.pixel_size_um:.10g}",
-            **{name: f"{value:.4g}" for name, value in asdict(survey.measures).items()},
+            **_measured(survey.measures),
             "notes": "; ".join(f"{name}={value}" for name, value in survey.notes.items()),
             "warnings": "; ".join(survey.warnings),
         }
@@ -206,9 +209,15 @@ def _parents_table(kept: Iterable[Kept]) -> str:
 
 def _rejected_table(plan: Plan) -> str:
     return _csv(
-        ({"file": image.name, **asdict(image.fault)} for image in plan.rejected),
-        header=("file", "reason", "measured", "limit"),
+        ({"file": image.name, **asdict(image.fault), **_measured(image.measures)} for image in plan.rejected),
+        header=("file", "reason", "measured", "limit", *MEASURES),
     )
+
+
+def _measured(measures: Measures | None) -> dict[str, str]:
+    if measures is None:
+        return dict.fromkeys(MEASURES, "")
+    return {name: f"{value:.4g}" for name, value in asdict(measures).items()}
 
 
 def _csv(rows: Iterable[dict[str, Any]], *, header: Sequence[str] = ()) -> str:

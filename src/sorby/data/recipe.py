@@ -129,6 +129,33 @@ class Recipe(_Settings):
         return tuple(column for column in (*(name for name, _, _ in parse_columns(self.conditions)), *named) if column)
 
 
+def options(recipe: Recipe) -> list[str]:
+    """The options of `sorby prepare` that say a recipe, without its lists of images.
+
+    >>> options(Recipe(size=32, limits=Limits(crack=0), conditions=("T:°C",)))
+    ['--size', '32', '--condition', 'T:°C', '--limit', 'crack=0.0']
+    """
+    words: list[str] = []
+    for name in Recipe.model_fields:
+        value = getattr(recipe, name)
+        if value == Recipe.model_fields[name].default or name in ("keep", "reject"):
+            continue
+        if name == "cut":
+            words += ["--crop", "centre"]
+        elif name == "limits":
+            words += [word for pair in _changed(value) for word in ("--limit", pair)]
+        elif isinstance(value, tuple):
+            words += [word for one in value for word in (f"--{name.removesuffix('s')}", one)]
+        else:
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return words
+
+
+def _changed(limits: Limits) -> list[str]:
+    own, usual = limits.model_dump(), Limits().model_dump()
+    return [f"{name}={value}" for name, value in own.items() if value != usual[name]]
+
+
 PRESETS: dict[str, dict[str, Any]] = {
     "plain": {},
     # Lambard, Yamazaki & Demura 2023, Methods: median filter, histogram matching, centre crop.

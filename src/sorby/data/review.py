@@ -1,8 +1,10 @@
 """The review sheet: one page that shows what was kept, how it was cut, what was rejected and why. Needs no network."""
 
-from base64 import b64encode
+import re
+from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Iterable
+from html import unescape
 from importlib import resources
 from typing import Any
 
@@ -29,6 +31,12 @@ def review_sheet(plan: Plan, *, title: str) -> str:
         kept=(_card(kept) for kept in plan.kept),
         rejected=(_rejected_card(image) for image in plan.rejected),
     )
+
+
+def previews(sheet: str) -> dict[str, bytes]:
+    """The small JPEGs of a review sheet, by the name of the micrograph."""
+    found = re.finditer(r'href="data:image/jpeg;base64,([^"]*)".*?<figcaption><b>(.*?)</b>', sheet, re.DOTALL)
+    return {unescape(match[2]): b64decode(match[1]) for match in found}
 
 
 def _settings(plan: Plan) -> list[tuple[str, Any]]:

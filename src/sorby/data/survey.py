@@ -58,6 +58,8 @@ class Rejected:
     name: str
     fault: Fault
     preview: bytes = b""
+    measures: Measures | None = None
+    """None where it could not be cut, so that nothing was measured."""
 
 
 def look_at(file: ImageFile, row: Row, recipe: Recipe, *, preview: bool) -> Survey | Rejected:

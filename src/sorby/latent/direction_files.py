@@ -67,6 +67,18 @@ def save_directions(
             _write_sheet(new / f"{direction.name}.png", generator, direction, row, seeds[:ROWS], condition)
 
 
+def read_told(folder: Path) -> tuple[str, dict[str, str]]:
+    """The hash of the generator that a folder of directions belongs to, and what each of them does, in words.
+
+    Raises `WeightsError` where it holds none.
+    """
+    try:
+        about = json.loads((folder / ABOUT).read_text())
+        return str(about["generator"]), {str(entry["name"]): str(entry["one_sd"]) for entry in about["directions"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _none_in(folder, error) from None
+
+
 def load_directions(folder: Path, generator: Generator) -> list[Direction]:
     """The directions of a folder. Raises `WeightsError` where it holds none, or those of another generator."""
     try:
@@ -77,15 +89,17 @@ def load_directions(folder: Path, generator: Generator) -> list[Direction]:
             for entry in about["directions"]
         ]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(
-            f"{folder} holds no directions ({reason}): expected a folder of `sorby directions`."
-        ) from None
+        raise _none_in(folder, error) from None
     if about["generator"] != generator.hash:
         raise ConfigError(
             f"{folder} holds directions of another generator ({about['generator'][:12]}...): find its own."
         )
     return found
+
+
+def _none_in(folder: Path, error: Exception) -> WeightsError:
+    reason = str(error).splitlines()[0]
+    return WeightsError(f"{folder} holds no directions ({reason}): expected a folder of `sorby directions`.")
 
 
 def tell(effects: Sequence[Effect]) -> str:

@@ -40,7 +40,8 @@ class Spread:
         encoded = generator.encoded([0], condition)
         z = torch.randn(samples, generator.network.z_dim, generator=rng_for(0, "spread of w")).to(generator.device)
         ws = generator.network.mapping(z, encoded.expand(samples, -1)).detach().double().cpu()
-        values, vectors = torch.linalg.eigh((ws - ws.mean(0)).T @ (ws - ws.mean(0)) / (samples - 1))
+        self.mean = ws.mean(0)
+        values, vectors = torch.linalg.eigh((ws - self.mean).T @ (ws - self.mean) / (samples - 1))
         self.variances = values.flip(0).clamp(min=0)
         self.axes = vectors.flip(1).T
         """Unit vectors, a row each, by falling variance; each begins with a positive largest entry."""
@@ -50,6 +51,11 @@ class Spread:
     def std_along(self, unit: Float[Tensor, " d"]) -> float:
         """Standard deviation of w along a unit vector."""
         return math.sqrt(float(((self.axes @ unit).square() * self.variances).sum()))
+
+    def places(self, ws: Float[Tensor, "n d"], *, num: int = 2) -> Float[Tensor, "n q"]:
+        """Where w are along the first `num` principal axes: in standard deviations, from the mean."""
+        along = (ws.double().cpu() - self.mean) @ self.axes[:num].T
+        return (along / self.variances[:num].sqrt().clamp(min=torch.finfo(torch.float32).tiny)).float()
 
 
 def pca(spread: Spread, layers: range, *, num: int) -> list[Direction]:

@@ -7,7 +7,7 @@ of a small step in any of many dimensions is; a direction passes by luck once in
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,9 +62,11 @@ def effects(
     seeds: Sequence[int],
     condition: Values | None = None,
     how: Segmentation = BY_OTSU,
+    on_direction: Callable[[int, int], None] | None = None,
 ) -> list[list[Effect]]:
     """The effects of each direction on each descriptor, held against those of directions drawn `by_chance`.
 
+    `on_direction` is told before each direction how many are measured, of how many; what it raises ends the work.
     Raises `ConfigError` for fewer than eight seeds or directions by chance.
     """
     if len(seeds) < LEAST_SEEDS or len(by_chance) < LEAST_RANDOM:
@@ -72,11 +74,14 @@ def effects(
             f"{len(seeds)} seeds and {len(by_chance)} random directions came: expected at least {LEAST_SEEDS} of each."
         )
 
-    def responses(of: Sequence[Direction]) -> list[Table]:
-        return [_response(generator, direction, seeds, condition, how) for direction in of]
-
-    usual = np.sqrt(np.mean([_means(table) ** 2 for table in responses(by_chance)], 0))
-    found = [_effects(table, usual, len(by_chance)) for table in responses(directions)]
+    measured: list[Table] = []
+    for direction in (everyone := [*by_chance, *directions]):
+        if on_direction is not None:
+            on_direction(len(measured), len(everyone))
+        measured.append(_response(generator, direction, seeds, condition, how))
+    chance, own = measured[: len(by_chance)], measured[len(by_chance) :]
+    usual = np.sqrt(np.mean([_means(table) ** 2 for table in chance], 0))
+    found = [_effects(table, usual, len(by_chance)) for table in own]
     corrected = iter(holm([effect.p_value for row in found for effect in row]))
     return [[Effect(e.quantity, e.value, e.low, e.high, next(corrected)) for e in row] for row in found]
 

@@ -1,6 +1,6 @@
 """A walk as a film, a sheet or a folder of pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,8 @@ from jaxtyping import Float, UInt8
 
 from sorby.draw import pixels_of
 from sorby.errors import ConfigError
-from sorby.generator import at_once
-from sorby.latent.walk import Walk
+from sorby.generator import Generator, at_once
+from sorby.latent.walk import Point, Walk
 from sorby.measurement.measured import descriptor_table
 from sorby.measurement.units import unit_of
 from sorby.micrograph import write_micrograph
@@ -32,9 +32,13 @@ def pictures_along(walk: Walk, frames: int) -> Iterator[UInt8[np.ndarray, "c h w
     size = at_once(generator.card.network, generator.device, generator.dtype)
     times = walk.times(frames)
     for start in range(0, frames, size):
-        points = [walk.at(t) for t in times[start : start + size]]
-        noise = [torch.stack(layers) for layers in zip(*(point.noise for point in points), strict=True)]
-        yield from generator.draw(torch.stack([point.ws for point in points]), noise)
+        yield from pictures_of(generator, [walk.at(t) for t in times[start : start + size]])
+
+
+def pictures_of(generator: Generator, points: Sequence[Point]) -> UInt8[np.ndarray, "n c h w"]:
+    """The pictures of points of a walk, all at once."""
+    noise = [torch.stack(layers) for layers in zip(*(point.noise for point in points), strict=True)]
+    return generator.draw(torch.stack([point.ws for point in points]), noise)
 
 
 def write_walk(
@@ -46,40 +50,70 @@ def write_walk(
     traces: Sequence[str] = (),
     how: Segmentation = BY_OTSU,
     scale_bar: bool = True,
+    on_frame: Callable[[int, int], None] | None = None,
 ) -> None:
     """Draw `frames` pictures evenly along a walk, to a film (.mp4, .gif), a sheet (.png), or a folder of TIFFs.
 
     Under the pictures of a film stand a scale bar, where the pixel size is known, and curves of the descriptors named
     by `traces`, segmented as `how` says; for these the pictures are drawn twice, so that memory stays constant.
+    `on_frame` is told after each picture how many are drawn, of how many; what it raises ends the film.
     Every file says that it is synthetic. Raises `ConfigError` for unknown traces, or traces without a film.
     """
     titles = [_title_of(name, walk.generator.card.pixel_size_um) for name in traces]
     suffix = out.suffix.lower()
-    about = _about(walk)
+    about = about_walk(walk, walk.generator.hash)
+    along = _Along(walk, frames, rounds=2 if traces else 1, on_frame=on_frame)
     if suffix in SUFFIXES:
-        values = _measured(walk, frames, traces, how) if traces else np.zeros((0, frames))
+        values = _measured(along, traces, how) if traces else np.zeros((0, frames))
         curves = dict(zip(titles, values, strict=True))
-        write_video(out, _film(walk, frames, curves, scale_bar=scale_bar), fps=fps, about=about)
+        write_video(out, _film(along, curves, scale_bar=scale_bar), fps=fps, about=about)
         return
     if traces:
         raise ConfigError(f"Traces are drawn under films: end the name of {out} in {' or '.join(SUFFIXES)}.")
     if suffix == ".png":
-        _write_sheet(walk, out, frames, about, scale_bar=scale_bar)
+        _write_sheet(along, out, about, scale_bar=scale_bar)
     elif suffix:
         raise ConfigError(f"{out} is no film: expected a name ending in .mp4, .gif or .png, or a folder.")
     else:
-        _write_frames(walk, out, frames, about)
+        _write_frames(along, out, about)
+
+
+def about_walk(walk: Walk, name: str) -> dict[str, str]:
+    """What the files of a walk say of themselves; `name` is the generator's hash."""
+    return {
+        "synthetic": "true",
+        "generator": name,
+        "walk": walk.describe(),
+        "precision": name_of(walk.generator.dtype),
+    }
+
+
+class _Along:
+    """The pictures of a walk, once or twice around; somebody is told of each."""
+
+    def __init__(
+        self, walk: Walk, frames: int, *, rounds: int = 1, on_frame: Callable[[int, int], None] | None = None
+    ) -> None:
+        self.walk, self.frames = walk, frames
+        self._done, self._total, self._on_frame = 0, rounds * frames, on_frame
+
+    def __iter__(self) -> Iterator[UInt8[np.ndarray, "c h w"]]:
+        for picture in pictures_along(self.walk, self.frames):
+            self._done += 1
+            if self._on_frame is not None:
+                self._on_frame(self._done, self._total)
+            yield picture
 
 
 def _film(
-    walk: Walk, frames: int, curves: dict[str, Float[np.ndarray, " t"]], *, scale_bar: bool
+    along: _Along, curves: dict[str, Float[np.ndarray, " t"]], *, scale_bar: bool
 ) -> Iterator[UInt8[np.ndarray, "h w *c"]]:
-    card = walk.generator.card
+    card = along.walk.generator.card
     zoom = max(FILM_PX // card.size, 1)
     width = zoom * card.size
     below = _bar(width, zoom, card.pixel_size_um) if scale_bar else np.zeros((0, width, 1), np.uint8)
     strip = Traces(curves, width_px=width) if curves else None
-    for frame, picture in enumerate(pictures_along(walk, frames)):
+    for frame, picture in enumerate(along):
         shown = np.concatenate([_enlarged(picture, zoom), np.broadcast_to(below, (*below.shape[:2], len(picture)))])
         if strip is not None:
             shown = np.concatenate([np.broadcast_to(shown, (*shown.shape[:2], 3)), strip.at(frame)])
@@ -98,11 +132,11 @@ def _enlarged(picture: UInt8[np.ndarray, "c h w"], zoom: int) -> UInt8[np.ndarra
     return picture.repeat(zoom, 1).repeat(zoom, 2).transpose(1, 2, 0)
 
 
-def _measured(walk: Walk, frames: int, names: Sequence[str], how: Segmentation) -> Float[np.ndarray, "q t"]:
+def _measured(along: _Along, names: Sequence[str], how: Segmentation) -> Float[np.ndarray, "q t"]:
     """Descriptors of each frame, in the units that the film tells them in."""
-    table = descriptor_table((picture[None] for picture in pictures_along(walk, frames)), how)
+    table = descriptor_table((picture[None] for picture in along), how)
     quantities = {quantity.name: (i, quantity) for i, quantity in enumerate(QUANTITIES)}
-    size = walk.generator.card.pixel_size_um
+    size = along.walk.generator.card.pixel_size_um
     return np.array([table[:, i] * unit_of(quantity, size)[0] for i, quantity in map(quantities.__getitem__, names)])
 
 
@@ -115,29 +149,19 @@ def _title_of(name: str, pixel_size_um: float | None) -> str:
     return f"{found[0].title}, {unit}" if unit else found[0].title
 
 
-def _write_sheet(walk: Walk, out: Path, frames: int, about: dict[str, str], *, scale_bar: bool) -> None:
+def _write_sheet(along: _Along, out: Path, about: dict[str, str], *, scale_bar: bool) -> None:
     """Pictures in the order of the walk, in rows (Lambard et al. 2023, figure 5)."""
-    card = walk.generator.card
-    sheet = tile(np.stack(list(pictures_along(walk, frames))), columns=min(frames, MOST_COLUMNS))
+    card = along.walk.generator.card
+    sheet = tile(np.stack(list(along)), columns=min(along.frames, MOST_COLUMNS))
     if scale_bar and card.pixel_size_um is not None:
         sheet = with_scale_bar(sheet, picture_px=card.size, pixel_size_um=card.pixel_size_um)
     write_micrograph(out, pixels_of(sheet.transpose(2, 0, 1)), pixel_size_um=card.pixel_size_um, description=about)
 
 
-def _write_frames(walk: Walk, out: Path, frames: int, about: dict[str, str]) -> None:
-    digits = len(str(frames - 1))
-    for frame, picture in enumerate(pictures_along(walk, frames)):
-        description = about | {"frame": f"{frame} of {frames}"}
+def _write_frames(along: _Along, out: Path, about: dict[str, str]) -> None:
+    digits = len(str(along.frames - 1))
+    size_um = along.walk.generator.card.pixel_size_um
+    for frame, picture in enumerate(along):
+        description = about | {"frame": f"{frame} of {along.frames}"}
         path = out / f"frame{frame:0{digits}d}.tif"
-        size_um = walk.generator.card.pixel_size_um
         write_micrograph(path, pixels_of(picture), pixel_size_um=size_um, description=description)
-
-
-def _about(walk: Walk) -> dict[str, str]:
-    generator = walk.generator
-    return {
-        "synthetic": "true",
-        "generator": generator.hash,
-        "walk": walk.describe(),
-        "precision": name_of(generator.dtype),
-    }

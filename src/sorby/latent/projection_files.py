@@ -99,6 +99,22 @@ def difference(a: UInt8[np.ndarray, "c h w"], b: UInt8[np.ndarray, "c h w"]) -> 
     return np.abs(a.astype(np.int16) - b).astype(np.uint8)
 
 
+def difference_map(
+    a: UInt8[np.ndarray, "c h w"], b: UInt8[np.ndarray, "c h w"]
+) -> tuple[UInt8[np.ndarray, "c h w"], int]:
+    """The difference to look at, white for none and black for the largest; and the largest, in grey levels."""
+    error = difference(a, b)
+    most = int(error.max())
+    return (255 - np.rint(error * (255 / max(most, 1)))).astype(np.uint8), most
+
+
+def correlation(a: UInt8[np.ndarray, "c h w"], b: UInt8[np.ndarray, "c h w"]) -> float | None:
+    """Of the grey values of two pictures, -1 to 1; None where one is of a single grey value."""
+    if any(side.min() == side.max() for side in (a, b)):
+        return None
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
 def beside(target: Target, picture: UInt8[np.ndarray, "c h w"], *, px: int = SHEET_PX) -> UInt8[np.ndarray, "_ _"]:
     """The micrograph on the left and `picture` on the right, enlarged by whole pixels: a frame of a film."""
     zoom = max(px // picture.shape[1], 1)
@@ -108,9 +124,6 @@ def beside(target: Target, picture: UInt8[np.ndarray, "c h w"], *, px: int = SHE
 def _about(
     generator: Generator, target: Target, projection: Projection, *, space: Space, steps: int, seed: int
 ) -> dict[str, Any]:
-    error = difference(target.picture, projection.images[0])
-    pair = [target.picture.ravel(), projection.images[0].ravel()]
-    is_flat = any(side.min() == side.max() for side in pair)
     return {
         "generator": generator.hash,
         "source": target.name,
@@ -120,8 +133,8 @@ def _about(
         "steps": steps,
         "seed": seed,
         "distance": float(projection.distances[0]),
-        "mean_error_grey_levels": float(error.mean()),
-        "correlation": None if is_flat else float(np.corrcoef(*pair)[0, 1]),
+        "mean_error_grey_levels": float(difference(target.picture, projection.images[0]).mean()),
+        "correlation": correlation(target.picture, projection.images[0]),
     }
 
 
@@ -140,9 +153,7 @@ def _error_map(error: UInt8[np.ndarray, "1 h w"]) -> bytes:
 
 def _sheet(target: Target, picture: UInt8[np.ndarray, "1 h w"]) -> UInt8[np.ndarray, "1 H W"]:
     """Micrograph, projection, and their difference: white is none, black the largest."""
-    error = difference(target.picture, picture)
-    most = max(int(error.max()), 1)
-    inverted = (255 - np.rint(error * (255 / most))).astype(np.uint8)
+    inverted, most = difference_map(target.picture, picture)
     zoom = max(SHEET_PX // picture.shape[1], 1)
     three = np.stack([target.picture, picture, inverted]).repeat(zoom, 2).repeat(zoom, 3)
     size_um = target.pixel_size_um

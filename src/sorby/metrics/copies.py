@@ -152,7 +152,12 @@ def find_copies(pictures: UInt8[np.ndarray, "n c s s"], train: UInt8[np.ndarray,
     All training pictures under all moves are compared at half of `SIDE`, and the `CANDIDATES` best of them again at
     `SIDE`. Memory grows with the number of pictures and not with its square.
     """
-    known, step_px = structure(train), pictures.shape[2] / SIDE
+    return find_among(pictures, structure(train))
+
+
+def find_among(pictures: UInt8[np.ndarray, "n c s s"], known: Float[Tensor, "m 32 32"]) -> tuple[Copy, ...]:
+    """The same where the `structure` of the training pictures is on hand: `find_copies` takes most of its time for it."""
+    step_px = pictures.shape[2] / SIDE
     copies: list[Copy] = []
     for block in structure(pictures).split(BLOCK):
         for picture, candidates in zip(block, _candidates(block, known), strict=True):

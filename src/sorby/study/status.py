@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -113,7 +113,7 @@ def planned(file: Path, folder: Path, *, scale: str | None = None) -> list[Plann
 def status_of(folder: Path, runs: Sequence[Planned], *, now: float | None = None) -> Status:
     """How all runs stand; `now` is the time of day."""
     now = time.time() if now is None else now
-    rates = {run.name: rate for run in runs if (rate := _rate(read_log(folder / run.name))) is not None}
+    rates = {run.name: rate for run in runs if (rate := seconds_an_image(read_log(folder / run.name))) is not None}
     usual = sum(rates.values()) / len(rates) if rates else None
     found = [_run_status(folder, run, rates.get(run.name, usual), now) for run in runs]
     kwh = [run.kwh for run in found if run.kwh is not None]
@@ -231,8 +231,8 @@ def _left_of_all(runs: Sequence[RunStatus]) -> float | None:
     return wall(seconds, len(running)) if running and len(seconds) == len(left) else None
 
 
-def _rate(log: Sequence[dict[str, Any]]) -> float | None:
-    """Seconds for an image, ticks and scores included, lately; none before two ticks of one process."""
+def seconds_an_image(log: Sequence[Mapping[str, Any]]) -> float | None:
+    """Of the run that wrote `log`, ticks and scores included, lately; none where nothing was logged."""
     lines = log[-RECENT - 1 :]
     if not lines:
         return None

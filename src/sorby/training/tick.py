@@ -195,9 +195,10 @@ def tile(images: UInt8[np.ndarray, "n c h w"]) -> UInt8[np.ndarray, "H W"]:
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
-    """Lines of a run's `log.jsonl`; empty where there is none."""
+    """Lines of a run's `log.jsonl`; empty where there is none. A last line that is still being copied is left out."""
     path = run / "log.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    whole, _, _ = (path.read_text() if path.is_file() else "").rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def _tensorboard(out: Path) -> Any:

@@ -1,8 +1,12 @@
 // The tabs: each is a module with a `title`, a `needs(opened)` and a `start(panel, opened)` that is called when it is first shown.
 import { ask, element, tell } from "./page.js";
 import * as generate from "./generate.js";
+import * as walk from "./walk.js";
+import * as project from "./project.js";
+import * as data from "./data.js";
+import * as runs from "./runs.js";
 
-const TABS = { generate };
+const TABS = { generate, walk, project, data, runs };
 
 const opened = await ask("api/opened").catch((error) => { tell(error.message); throw error; });
 const list = document.getElementById("tabs"), panels = document.getElementById("panels");
@@ -37,4 +41,5 @@ list.addEventListener("keydown", (event) => {
 });
 
 const asked = location.hash.slice(1);
-show(shown.some(([key]) => key === asked) ? asked : shown[0][0]);
+if (shown.length) show(shown.some(([key]) => key === asked) ? asked : shown[0][0]);
+else tell("Nothing that is open has a page of its own: name a generator, a run, a dataset or a study as well.");

@@ -12,9 +12,15 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-export function tell(message) {
+let teller = null;
+
+/** Show a message; `by` is the request that failed, which alone takes it back when it goes well. Others go with any success. */
+export function tell(message, by = null) {
   document.getElementById("status").textContent = message;
+  teller = by;
 }
+
+export const untell = (by) => { if (teller === null || teller === by) tell(""); };
 
 /** The address of a request; lists become several parameters, what is null is left out. */
 export function address(path, query = {}) {
@@ -32,6 +38,10 @@ export async function ask(path, query = {}, options = {}) {
   throw new Error(said.error);
 }
 
+/** `ask` with a body, as JSON: for what is too much for an address, and for what starts something. */
+export const post = (path, body, options = {}) =>
+  ask(path, {}, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), ...options });
+
 /** Wraps a function of (signal, ...): a new call gives up the one before; what goes wrong is told, what is given up is not. */
 export function latest(work) {
   let current = null;
@@ -40,9 +50,9 @@ export function latest(work) {
     const mine = (current = new AbortController());
     try {
       await work(mine.signal, ...given);
-      if (mine === current) tell("");
+      if (mine === current) untell(work);
     } catch (error) {
-      if (error.name !== "AbortError") tell(error.message);
+      if (error.name !== "AbortError") tell(error.message, work);
     }
   };
 }
@@ -150,7 +160,7 @@ export function table(caption, heads, rows, texts = [0]) {
 /** What pictures measure: of one its values, of several mean and standard deviation. */
 export function measuredTable(measured) {
   const many = measured[0].values.length > 1;
-  return table(many ? `Measured, ${measured[0].values.length} pictures` : "Measured", many ? ["", "mean", "sd", "unit"] : ["", "value", "unit"],
+  return table(many ? `Measured, ${measured[0].values.length} pictures` : "Measured", many ? ["measure", "mean", "sd", "unit"] : ["measure", "value", "unit"],
     measured.map((row) => {
       const { mean, sd } = spread(row.values);
       return many ? [row.title, number(mean), number(sd), row.unit] : [row.title, number(mean), row.unit];
