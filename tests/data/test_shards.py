@@ -19,6 +19,7 @@ from sorby.data.streamed import Streamed, pictures_of
 from sorby.data.table import PatchTable
 from sorby.errors import DataError
 from sorby.training.batches import Batches
+from tests.data.made import textures
 
 N = 30
 
@@ -207,3 +208,11 @@ def test_from_the_command_line(plain, tmp_path):
     result = CliRunner().invoke(app, ["inspect", str(out)])
     assert result.exit_code == 0, result.output
     assert "30 of 8 x 8 px" in result.stdout
+
+
+def test_shards_of_prepare_are_replaced_when_it_is_repeated(tmp_path):
+    textures(tmp_path / "raw", 3)
+    command = ["prepare", str(tmp_path / "raw"), "--size", "32", "--out", str(tmp_path / "a.shards")]
+    for _ in range(2):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+    assert len(Dataset.open(tmp_path / "a.shards").parents) == 3

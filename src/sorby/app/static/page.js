@@ -14,13 +14,14 @@ export function element(tag, attributes = {}, ...children) {
 
 let teller = null;
 
-/** Show a message; `by` is the request that failed, which alone takes it back when it goes well. Others go with any success. */
+/** Show a message. `by` is the request that failed: it stays until that one goes well; any other until the next key or click. */
 export function tell(message, by = null) {
   document.getElementById("status").textContent = message;
   teller = by;
 }
 
-export const untell = (by) => { if (teller === null || teller === by) tell(""); };
+const untell = (by) => { if (teller === by) tell(""); };
+for (const done of ["keydown", "pointerdown"]) document.addEventListener(done, () => untell(null), { capture: true });
 
 /** The address of a request; lists become several parameters, what is null is left out. */
 export function address(path, query = {}) {
