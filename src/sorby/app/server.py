@@ -12,15 +12,31 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from sorby.app import directions, generate, jobs, mixing, projecting, reports, review, runs, studies, walk
+from sorby.app import (
+    compare,
+    directions,
+    generate,
+    jobs,
+    judge,
+    mixing,
+    nearest,
+    projecting,
+    reports,
+    review,
+    runs,
+    studies,
+    walk,
+)
 from sorby.app.desk import Desk, GoneError
 from sorby.app.guard import Guard
 from sorby.app.opened import Opened
+from sorby.app.sides import Sides
+from sorby.app.trials import Trials
 from sorby.card import describe
 from sorby.errors import SorbyError
 
 STATIC = Path(__file__).parent / "static"
-TABS = (generate, walk, directions, mixing, projecting, review, runs, studies, reports, jobs)
+TABS = (generate, walk, directions, mixing, projecting, compare, nearest, judge, review, runs, studies, reports, jobs)
 """Each has a `router`."""
 
 
@@ -35,6 +51,7 @@ def application(opened: Opened, *, host: str = "127.0.0.1", password: str | None
     # Its own pages of documentation would fetch scripts from elsewhere.
     app = FastAPI(title="Sorby", version=version("sorby"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.opened, app.state.desk = opened, Desk()
+    app.state.sides, app.state.indices, app.state.trials = Sides(opened), {}, Trials()
     app.state.hashes = {name: generator.hash for name, generator in opened.generators.items()}
     app.add_exception_handler(SorbyError, _told)
     app.add_exception_handler(RequestValidationError, _unfit)

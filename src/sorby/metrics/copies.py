@@ -156,7 +156,7 @@ def find_copies(pictures: UInt8[np.ndarray, "n c s s"], train: UInt8[np.ndarray,
 
 
 def find_among(pictures: UInt8[np.ndarray, "n c s s"], known: Float[Tensor, "m 32 32"]) -> tuple[Copy, ...]:
-    """The same where the `structure` of the training pictures is on hand: `find_copies` takes most of its time for it."""
+    """The same, with the `structure` of the training pictures on hand, which takes longer than to find one picture."""
     step_px = pictures.shape[2] / SIDE
     copies: list[Copy] = []
     for block in structure(pictures).split(BLOCK):

@@ -3,10 +3,12 @@ import { ask, element, tell } from "./page.js";
 import * as generate from "./generate.js";
 import * as walk from "./walk.js";
 import * as project from "./project.js";
+import * as compare from "./compare.js";
+import * as judge from "./judge.js";
 import * as data from "./data.js";
 import * as runs from "./runs.js";
 
-const TABS = { generate, walk, project, data, runs };
+const TABS = { generate, walk, project, compare, judge, data, runs };
 
 const opened = await ask("api/opened").catch((error) => { tell(error.message); throw error; });
 const list = document.getElementById("tabs"), panels = document.getElementById("panels");
