@@ -219,3 +219,8 @@ def test_a_gpu_and_single_precision_get_another_number_at_once():
     network = resolve("laptop-128").network
     assert at_once(network, torch.device("cuda"), torch.bfloat16) == 32
     assert at_once(network, torch.device("cpu"), torch.float32) == 15
+
+
+def test_z_alone_is_the_z_of_the_picture():
+    G = generator()
+    torch.testing.assert_close(G.z_of([3, 8]), G.latents([3, 8]).z, rtol=0, atol=0)

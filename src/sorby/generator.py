@@ -153,6 +153,11 @@ class Generator:
         layers = zip(*(self.network.synthesis.draw_noise(1, rng=rng) for rng in rngs), strict=True)
         return Latents(z.to(self.device), tuple(torch.cat(layer).to(self.device) for layer in layers))
 
+    def z_of(self, seeds: Sequence[int]) -> Float[Tensor, "n z"]:
+        """z of each seed alone: of many seeds the noise would take a thousand times the memory."""
+        rngs = (rng_for(seed, "picture") for seed in seeds)
+        return torch.cat([torch.randn(1, self.network.z_dim, generator=rng) for rng in rngs]).to(self.device)
+
     def encoded(self, seeds: Sequence[int], condition: Values | None = None) -> Float[Tensor, "n k"]:
         """The condition of each seed, or the one asked for, as the network reads it."""
         asked = [self.condition_of(seed) if condition is None else condition for seed in seeds]

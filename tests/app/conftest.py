@@ -131,3 +131,10 @@ def picture_shape(src):
     from PIL import Image
 
     return np.asarray(Image.open(BytesIO(base64.b64decode(src.partition(",")[2])))).shape
+
+
+def finished(client, key):
+    """A job when it is over."""
+    while (job := client.get(f"/api/jobs/{key}").json())["state"] in ("waiting", "running"):
+        time.sleep(0.05)
+    return job

@@ -116,3 +116,23 @@ def test_the_seed_is_moved_by_keys_alone(page, site):
     page.get_by_role("slider", name="Seed").focus()
     page.keyboard.press("ArrowRight")
     page.get_by_role("img", name="Generated micrograph, seed 1").wait_for()
+
+
+def test_an_emptied_number_is_that_before_it_was_emptied(page, site):
+    page.goto(site)
+    page.get_by_role("img", name="Generated micrograph, seed 0").wait_for()
+    seed = page.get_by_role("spinbutton", name="Seed", exact=True)
+    seed.fill("1200")  # beyond the bar
+    page.keyboard.press("Enter")
+    page.get_by_role("img", name="Generated micrograph, seed 1200").wait_for()
+    seed.fill("")
+    with page.expect_request("**/pictures?*") as asked:
+        page.get_by_label("Noise of another seed").evaluate("box => box.click()")  # the focus stays in the empty box
+    assert "seeds=1200-1200" in asked.value.url
+    page.keyboard.press("Tab")
+    assert seed.input_value() == "1200"
+
+
+def test_how_phases_were_told_apart_is_said_under_what_is_measured(page, site):
+    page.goto(site)
+    page.locator("#generate .card").get_by_text("The brighter of two phases, by Otsu's threshold.").wait_for()

@@ -20,8 +20,7 @@ from sorby.errors import ConfigError
 from sorby.evaluation.blind import Item
 from sorby.metrics.blind import Judged, result_of
 from sorby.micrograph import read_micrograph
-from tests.app.conftest import a_page, serving
-from tests.app.test_projecting import finished
+from tests.app.conftest import a_page, finished, serving
 from tests.data.made import texture
 
 ASKED = {"generator": "steel", "dataset": "data.zip", "num": 12}
@@ -290,6 +289,33 @@ def test_letters_typed_into_a_name_judge_nothing_and_a_lost_test_is_told(page, s
     page.get_by_text("This test is not known").wait_for()
     page.get_by_label("Name or initials").press_sequentially("rf")
     assert page.get_by_label("Name or initials").input_value() == "rf"
+
+
+def refuse(route):
+    route.fulfill(status=422, json={"error": "The explorer is busy."})
+
+
+def test_a_test_outlives_requests_that_fail(page, site):
+    panel = start(page, site)
+    ready(panel, 1)
+    page.route(
+        "**/api/judge/**", lambda route: route.continue_() if route.request.url.endswith(".png") else refuse(route)
+    )
+    page.keyboard.press("r")
+    page.get_by_text("The explorer is busy.").wait_for()
+    assert panel.get_by_text("Picture 1 of 20").is_visible()
+    page.unroute_all()
+    page.keyboard.press("f")
+    ready(panel, 2)
+    page.route("**/api/judge/*", refuse)
+    page.reload()
+    page.get_by_text("The explorer is busy.").wait_for()
+    page.unroute_all()
+    panel.get_by_role("button", name="Go on with the test").click()
+    ready(panel, 2)
+    panel.get_by_role("button", name="Give up").click()
+    panel.get_by_role("button", name="Begin the test").wait_for()
+    assert page.evaluate("sessionStorage.getItem('sorby-judge')") is None
 
 
 def test_too_few_real_pictures_are_told_and_another_number_is_taken(page, site):

@@ -17,7 +17,7 @@ from sorby.latent.project import project
 from sorby.latent.projection_files import correlation
 from sorby.latent.target import target_of
 from sorby.micrograph import encode_micrograph, read_micrograph
-from tests.app.conftest import picture_shape
+from tests.app.conftest import finished, picture_shape
 from tests.data.made import texture
 
 PLAIN = "/api/generators/plain/projections"
@@ -38,12 +38,6 @@ def micrograph(tmp_path_factory):
     path = tmp_path_factory.mktemp("micrograph") / "secret.tif"
     path.write_bytes(encode_micrograph(texture(5, (60, 80)), ".tif", pixel_size_um=0.25, description={}))
     return path
-
-
-def finished(client, key):
-    while (job := client.get(f"/api/jobs/{key}").json())["state"] in ("waiting", "running"):
-        time.sleep(0.05)
-    return job
 
 
 @pytest.fixture(scope="module")

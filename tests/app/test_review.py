@@ -55,7 +55,9 @@ def script(own_site, steel):
 def reader(browser, own_site, steel):
     with a_page(browser, own_site) as page:
         page.goto(f"{own_site}#data")
-        page.get_by_label("Dataset").select_option("steel.zip")
+        page.get_by_role("row", name=REFUSED).wait_for()
+        with page.expect_response("**/review"):
+            page.get_by_label("Dataset").select_option("steel.zip")
         page.get_by_role("row", name=REFUSED).wait_for()
         yield page
     overrides_path(steel).unlink(missing_ok=True)
@@ -129,6 +131,13 @@ def test_a_file_of_someone_else_in_the_place_of_the_list_is_left_alone(script, s
     assert overrides_path(steel).read_text() == "my notes"
 
 
+def test_a_list_that_names_the_end_of_a_path_or_more_of_it_is_told_by_the_names_of_the_review(script, steel):
+    write_overrides(overrides_path(steel), {"raw/t1.png": "reject", "elsewhere.png": "keep"})
+    assert script.get(f"{STEEL}/review").json()["decisions"] == {"t1.png": "reject", "elsewhere.png": "keep"}
+    script.post(f"{STEEL}/overrides", json={"t1.png": "keep"})
+    assert read_overrides(overrides_path(steel)) == {"t1.png": "keep", "elsewhere.png": "keep"}
+
+
 def test_a_page_of_another_site_may_not_write(script, steel):
     answer = script.post(f"{STEEL}/overrides", json={"t1.png": "reject"}, headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
@@ -171,6 +180,40 @@ def test_rows_are_decided_by_keys_alone(reader, steel):
     reader.keyboard.press("Enter")
     reader.get_by_text("steel.overrides.csv is written").wait_for()
     assert read_overrides(overrides_path(steel)) == {"t0.png": "reject", "t1.png": "keep"}
+
+
+def test_what_is_decided_while_the_list_is_written_stays(reader, steel):
+    held = []
+    reader.route("**/overrides", lambda route: held.append(route))
+    reader.get_by_role("row", name="t0.png").get_by_label("reject").check()
+    with reader.expect_request("**/overrides"):
+        reader.get_by_role("button", name="Write").click()
+    reader.get_by_role("row", name="t0.png").get_by_label("as measured").check()
+    reader.get_by_role("row", name="t1.png").get_by_label("reject").check()
+    held[0].continue_()
+    reader.get_by_text("steel.overrides.csv is written").wait_for()
+    reader.get_by_text("2 decided and not yet written.").wait_for()
+    assert reader.get_by_role("row", name="t0.png").get_by_label("as measured").is_checked()
+    assert reader.get_by_role("row", name="t1.png").get_by_label("reject").is_checked()
+    assert read_overrides(overrides_path(steel)) == {"t0.png": "reject"}
+
+
+def test_decisions_and_answers_stay_with_their_dataset(reader, steel):
+    held = []
+    reader.route("**/overrides", lambda route: held.append(route))
+    reader.get_by_role("row", name="t0.png").get_by_label("reject").check()
+    with reader.expect_request("**/overrides"):
+        reader.get_by_role("button", name="Write").click()
+    reader.get_by_role("row", name="t1.png").get_by_label("reject").check()
+    reader.get_by_label("Dataset").select_option("data.zip")
+    reader.get_by_role("row", name="p0").wait_for()
+    with reader.expect_response("**/overrides"):
+        held[0].continue_()
+    assert reader.get_by_role("row", name="p0").is_visible()
+    assert reader.get_by_role("row", name="t0.png").count() == 0
+    reader.get_by_label("Dataset").select_option("steel.zip")
+    reader.get_by_text("1 decided and not yet written.").wait_for()
+    assert reader.get_by_role("row", name="t1.png").get_by_label("reject").is_checked()
 
 
 def test_what_nothing_can_be_cut_from_cannot_be_kept(reader):

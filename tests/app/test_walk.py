@@ -277,3 +277,80 @@ def test_work_for_a_page_that_is_left_stops(page, site, client):
     page.get_by_role("button", name="Stop", exact=True).wait_for()
     page.reload()
     assert finished(client, key)["state"] == "cancelled"
+
+
+# A request for PART waits until it is let go.
+HELD = """part => {
+  const real = fetch;
+  window.fetch = async (...given) => {
+    if (String(given[0]).includes(part)) {
+      window.held = (window.held ?? 0) + 1;
+      await new Promise(go => { window.letGo = go; });
+    }
+    return real(...given);
+  };
+}"""
+# Two requests for a job are lost.
+LOST = """() => {
+  const real = fetch;
+  let left = 2;
+  window.fetch = async (...given) => {
+    if (String(given[0]).includes("api/jobs/") && left-- > 0) throw new TypeError("lost");
+    return real(...given);
+  };
+}"""
+
+
+def record(page, site, frames):
+    page.goto(f"{site}/#walk")
+    page.get_by_role("img", name="position 0").wait_for()
+    page.get_by_text("Record a film").click()
+    page.get_by_role("spinbutton", name="Frames", exact=True).fill(str(frames))
+    page.get_by_label("Format").select_option("gif")
+    page.get_by_label("area fraction").check()
+
+
+def test_two_clicks_record_one_film_which_stops_when_its_generator_goes_while_it_begins(page, site, client):
+    record(page, site, 2000)
+    page.evaluate(HELD, "walk/film")
+    page.get_by_role("button", name="Record film").dblclick()
+    assert page.evaluate("held") == 1
+    page.locator("#walk").get_by_label("Generator").select_option("steel")
+    with page.expect_response("**/walk/film") as answer:
+        page.evaluate("letGo()")
+    assert finished(client, answer.value.json()["key"])["state"] == "cancelled"
+
+
+def test_a_recording_goes_on_where_the_network_fails_for_a_moment(page, site):
+    record(page, site, 5)
+    page.evaluate(LOST)
+    page.get_by_role("button", name="Record film").click()
+    page.get_by_role("img", name="Film of generated micrographs, 5 frames").wait_for()
+
+
+def test_a_walk_plays_on_after_pause_and_play_within_one_picture_and_when_another_slider_moves(page, site):
+    page.goto(f"{site}/#walk")
+    page.get_by_role("img", name="position 0").wait_for()
+    play = "document.querySelector('.playing button')"
+    page.evaluate(f"() => {{ for (let i = 0; i < 3; i++) {play}.click(); }}")
+    box = page.get_by_role("spinbutton", name="Position")
+    for _ in range(2):
+        where = box.input_value()
+        until(page, f"document.querySelector('input[aria-label=Position]').value !== '{where}'")
+        page.wait_for_timeout(200)
+        assert page.evaluate(f"{play}.textContent") == "Pause"
+        page.get_by_role("slider", name="Truncation").first.focus()
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_timeout(200)
+    page.get_by_role("button", name="Pause").click()
+
+
+def test_an_error_goes_with_the_generator_that_it_was_of(page, site):
+    page.goto(f"{site}/#walk")
+    page.locator(".mixtures img").first.wait_for()
+    page.get_by_label("Seeds of the rows").fill("one")
+    page.keyboard.press("Tab")
+    page.get_by_text("Seeds 'one': expected numbers").wait_for()
+    page.locator("#walk").get_by_label("Generator").select_option("steel")
+    page.get_by_role("img", name="with layers").first.wait_for()
+    assert page.locator("#status").inner_text() == ""

@@ -18,7 +18,7 @@ from sorby.data.dataset import Dataset
 from sorby.draw import provenance
 from sorby.errors import ConfigError
 from sorby.evaluation.pairs import spread_over
-from sorby.metrics.copies import Audit, Copy, align, find_among, structure
+from sorby.metrics.copies import Copy, align, find_among, structure
 
 router = APIRouter(tags=["compare"])
 
@@ -26,6 +26,8 @@ MOST_TRAINING = 30_000
 """Training pictures that are looked through while somebody waits, about a second on one core."""
 HELD_OUT = 64
 """Held-out pictures that tell what chance gives."""
+RARE = 0.05
+"""A likeness that a picture which is no copy has more rarely deserves a look."""
 AT_ONCE = 256
 
 
@@ -77,6 +79,7 @@ async def nearest(request: Request, name: str, asked: Annotated[NearestAsked, Qu
     """
     opened: Opened = request.app.state.opened
     desk: Desk = request.app.state.desk
+    sides: Sides = request.app.state.sides
     generator, data = opened.generator(name), opened.dataset(asked.dataset)
     values, _ = condition_of(generator, asked.condition)
     if generator.card.size != data.size:
@@ -105,7 +108,8 @@ async def nearest(request: Request, name: str, asked: Annotated[NearestAsked, Qu
             "moved": _moved(found),
             "similarity": found.similarity,
             "num_train": len(index.train),
-            **_chance(Audit((found,), index.by_chance)),
+            "learnt": sides.learnt(generator, asked.dataset),
+            **_chance(found, index.by_chance),
         }
 
     return await desk.answer(request, work)
@@ -127,16 +131,19 @@ def _index(train: Dataset, held_out: Dataset | None, job: Job) -> Index:
     return Index(train, known, tuple(by_chance) or None)
 
 
-def _chance(audit: Audit) -> dict[str, Any]:
-    """What chance gives, and whether the picture is beyond it."""
-    held_out = audit.held_out_similarities
-    if held_out is None:
-        return {"usual": None, "threshold": None, "num_held_out": 0, "is_beyond_chance": None}
+def _chance(found: Copy, by_chance: tuple[Copy, ...] | None) -> dict[str, Any]:
+    """How many held-out pictures are as like a training picture, and how rarely one that is no copy would be first."""
+    if by_chance is None:
+        return {"usual": None, "num_held_out": 0, "num_as_like": 0, "chance": None, "is_beyond_chance": None}
+    likenesses = np.array([copy.similarity for copy in by_chance])
+    as_like = int((likenesses >= found.similarity).sum())
+    chance = (as_like + 1) / (len(likenesses) + 1)
     return {
-        "usual": float(np.median(held_out)),
-        "threshold": audit.threshold,
-        "num_held_out": len(held_out),
-        "is_beyond_chance": audit.memorisation_rate == 1,
+        "usual": float(np.median(likenesses)),
+        "num_held_out": len(likenesses),
+        "num_as_like": as_like,
+        "chance": chance,
+        "is_beyond_chance": chance <= RARE,
     }
 
 

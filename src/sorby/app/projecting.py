@@ -50,6 +50,10 @@ class Projected:
     place: Stop
     condition: Values
     directions: tuple[Direction, ...]
+    size_um: float | None
+    """Of a pixel, for what is told of micrograph and pictures; None where that of the micrograph is not known."""
+    how: str
+    """How it was sought, and what was done to the micrograph before."""
 
 
 @router.post("/api/generators/{name}/projections", openapi_extra=BODY)
@@ -90,7 +94,15 @@ async def begin(
             fit_noise=fit_noise,
             on_step=on_step,
         )
-        job.held = Projected(name, found.stop(0, target.name), found.conditions[0], _directions(generator, found))
+        sought = f"{space}, {EFFORTS[effort]} steps, noise {'fitted' if fit_noise else 'as drawn'}"
+        job.held = Projected(
+            name,
+            found.stop(0, target.name),
+            found.conditions[0],
+            _directions(generator, found),
+            None if target.pixel_size_um is None else generator.card.pixel_size_um,
+            "; ".join([sought, *target.notes]),
+        )
         return _result(generator, request.app.state.hashes[name], target, found, job.held) | {"warnings": warnings}
 
     return {"key": desk.start(work).key, "notes": list(target.notes)}
@@ -121,7 +133,7 @@ async def edit(request: Request, key: str, asked: AskedEdit) -> dict[str, Any]:
         return {
             "png": png(picture, pixel_size_um=size_um, about=about),
             "told": asked.tell(),
-            "measured": measured([picture], size_um),
+            "measured": measured([picture], held.size_um),
         }
 
     return await desk.answer(request, work)
@@ -185,8 +197,8 @@ def _result(generator: Generator, hash_: str, target: Target, found: Projection,
         "condition": dict(held.condition),
         "told": generator.card.space.tell(held.condition) if held.condition else "",
         "directions": [{"name": direction.name, "share": direction.share} for direction in held.directions],
-        "measured": measured([target.picture, picture], size_um),
-        "scale_bar": scale_bar(generator.card.size, size_um),
+        "measured": measured([target.picture, picture], held.size_um),
+        "scale_bar": scale_bar(generator.card.size, held.size_um),
     }
 
 
@@ -201,6 +213,7 @@ def _about(hash_: str, held: Projected, asked: Edit, dtype: torch.dtype) -> dict
         "synthetic": "true",
         "generator": hash_,
         "projection": f"projection of {held.place.name}",
+        "projected": held.how,
         "edits": asked.tell(),
         "precision": name_of(dtype),
         **{f"condition {name}": str(value) for name, value in held.condition.items()},

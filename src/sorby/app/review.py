@@ -73,7 +73,7 @@ def _review(dataset: Dataset) -> dict[str, Any]:
     recipe, found = recipe_of(dataset), verdicts(dataset)
     made_with = {} if recipe is None else decisions_of(recipe, found)
     file = _list_of(dataset)
-    decided = _decided(dataset, made_with)
+    decided = {} if recipe is None else _decided(dataset, recipe, found)
     return {
         "list": file.name,
         "is_written": file.is_file(),
@@ -107,7 +107,7 @@ def _write(dataset: Dataset, changes: dict[str, Literal["keep", "reject", ""]]) 
     recipe, found = recipe_of(dataset), {verdict.name: verdict for verdict in verdicts(dataset)}
     if recipe is None:
         raise ConfigError("This dataset was not made by sorby prepare: nothing of it can be overruled.")
-    decided = _decided(dataset, decisions_of(recipe, list(found.values())))
+    decided = _decided(dataset, recipe, list(found.values()))
     for name, decision in changes.items():
         if name not in found and name not in decided:
             raise ConfigError(f"No micrograph {name[:100]!r} is in this dataset: take the names of its review.")
@@ -121,10 +121,14 @@ def _write(dataset: Dataset, changes: dict[str, Literal["keep", "reject", ""]]) 
     write_overrides(_list_of(dataset), decided)
 
 
-def _decided(dataset: Dataset, made_with: dict[str, Decision]) -> dict[str, Decision]:
-    """As it is written, or else as it was when the dataset was made."""
+def _decided(dataset: Dataset, recipe: Recipe, found: list[Verdict]) -> dict[str, Decision]:
+    """As it is written, or else as it was when the dataset was made; by the names of the micrographs."""
     file = _list_of(dataset)
-    return read_overrides(file) if file.is_file() else dict(made_with)
+    if file.is_file():
+        written = read_overrides(file)
+        keep, reject = (tuple(name for name in written if written[name] == said) for said in ("keep", "reject"))
+        recipe = recipe.model_copy(update={"keep": keep, "reject": reject})
+    return decisions_of(recipe, found)
 
 
 def _list_of(dataset: Dataset) -> Path:

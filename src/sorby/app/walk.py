@@ -59,7 +59,7 @@ async def latent_map(
 
     def work() -> dict[str, Any]:
         spread = _spread(generator)
-        ws = generator.styles(generator.latents(range(num)).z, generator.encoded(range(num)))[:, 0]
+        ws = generator.styles(generator.z_of(range(num)), generator.encoded(range(num)))[:, 0]
         shares = spread.variances[:2] / spread.variances.sum()
         at = [generator.condition_of(seed) for seed in range(num)]
         points = [

@@ -41,8 +41,10 @@ def read_overrides(path: Path) -> dict[str, Decision]:
     found: dict[str, Decision] = {}
     for row in rows:
         name, decision = row["file"], row["decision"]
-        if decision not in get_args(Decision) or found.get(name, decision) != decision:
-            raise DataError(f"{path}: {name} has the decision {decision!r}: expected one, keep or reject.")
+        if not name or decision not in get_args(Decision) or found.get(name, decision) != decision:
+            raise DataError(
+                f"{path}: {name or 'a row without a name'} has the decision {decision!r}: expected one, keep or reject."
+            )
         found[name] = "keep" if decision == "keep" else "reject"
     return found
 

@@ -99,13 +99,20 @@ export function start(panel, opened) {
       figure(found.aligned, `Training picture ${found.file}, moved onto the generated one`, { caption: `training picture, moved: ${found.moved}; black is beyond its edge` }),
       figure(found.nearest, `Training picture ${found.file}`, { caption: `training picture, ${found.micrograph}` })),
     element("p", {}, `Likeness ${number(found.similarity)}, the largest of ${found.num_train.toLocaleString("en")} training pictures; 1 is the same structure, 0 none in common.`),
-    ...(found.usual === null
-      ? [element("p", {}, "No micrograph was held out, so nobody knows how like chance makes pictures.")]
-      : [table(`Yardstick: ${found.num_held_out} held-out pictures and their nearest training pictures`, ["picture", "likeness"],
-        [["this one", number(found.similarity)], ["held-out, median", number(found.usual)], ["held-out, 99 % are below", number(found.threshold)]]),
-      element("p", { class: found.is_beyond_chance ? "warning" : "" }, found.is_beyond_chance
-        ? "More like a training picture than chance makes held-out ones: look whether it is a copy. One in a hundred is so by chance."
-        : "No more like a training picture than held-out micrographs are by chance.")]));
+    ...yardstick(found));
+
+  /** How like a training picture chance makes one: told only of the data that the generator learnt from. */
+  function yardstick(found) {
+    if (!found.learnt) return [element("p", {}, "This generator was not trained with this dataset: likeness says nothing of copies here.")];
+    if (found.usual === null) return [element("p", {}, "No micrograph was held out, so nobody knows how like chance makes pictures.")];
+    const of = found.num_held_out, like = found.num_as_like;
+    const rank = like ? `${like} of ${of} held-out pictures are as like a training picture, or more.` : `More like a training picture than all of ${of} held-out ones.`;
+    const told = found.is_beyond_chance ? ` Look whether it is a copy: of pictures that are none, about 1 in ${Math.round(1 / found.chance)} would be so like.`
+      : like ? " Chance makes pictures so like." : " They are too few to say more.";
+    return [table(`Yardstick: ${of} held-out pictures and their nearest training pictures`, ["picture", "likeness"],
+      [["this one", number(found.similarity)], ["held-out, median", number(found.usual)]]),
+      element("p", { class: found.is_beyond_chance ? "warning" : "" }, rank + told)];
+  }
 
   function measured(found) {
     const judged = found.verdict !== null;

@@ -31,7 +31,9 @@ export function start(panel, opened) {
   panel.classList.add("review");
   const controls = element("div", { class: "controls" }), result = element("div");
   panel.append(controls, result);
-  let review = null, pending = new Map(), rows = [];
+  // What is shown: a dataset with its review, and its decisions that are not written yet.
+  let name = null, review = null, pending = new Map(), rows = [], turn = 0;
+  const unwritten = new Map(opened.datasets.map((d) => [d.name, new Map()])), saving = new Set();
 
   const which = choice("Dataset", opened.datasets.map((d) => d.name), () => open());
   const shown = choice("Show", Object.entries(SHOWN).map(([value, [text]]) => [value, text]), () => list());
@@ -40,19 +42,28 @@ export function start(panel, opened) {
   const counts = element("p", { role: "status" }), larger = element("div", { class: "larger" });
   const write = element("button", { class: "first", onclick: () => save() }, "Write");
   const written = element("div");
-  const path = () => `api/datasets/${encodeURIComponent(which.value)}`;
-  const decisionOf = (name) => pending.get(name) ?? review.decisions[name] ?? "";
+  const path = () => `api/datasets/${encodeURIComponent(name)}`;
+  const decisionOf = (file) => pending.get(file) ?? review.decisions[file] ?? "";
 
   async function open() {
-    pending = new Map();
-    larger.replaceChildren();
+    const mine = ++turn, wanted = which.value;
+    let answer = null, failed = "";
+    tell("");
     try {
-      review = await ask(`${path()}/review`);
-      tell("");
+      answer = await ask(`api/datasets/${encodeURIComponent(wanted)}/review`);
     } catch (error) {
+      failed = error.message;
+    }
+    if (mine !== turn) return;
+    name = wanted;
+    review = answer;
+    pending = unwritten.get(name);
+    larger.replaceChildren();
+    if (failed) tell(failed);
+    if (!review) {
       result.replaceChildren();
-      review = null;
-      tell(error.message);
+      counts.textContent = "";
+      write.disabled = true;
       return;
     }
     const file = review.by_prepare ? [element("p", { class: "row" }, write), written]
@@ -63,23 +74,30 @@ export function start(panel, opened) {
   }
 
   async function save() {
+    const mine = turn, sent = pending;
     write.disabled = true;
+    saving.add(sent);
     try {
-      review = await post(`${path()}/overrides`, Object.fromEntries(pending));
-      pending = new Map();
+      const answer = await post(`${path()}/overrides`, Object.fromEntries(sent));
+      // What was decided while it was written stays.
+      for (const [file, decision] of sent) if (decision === (answer.decisions[file] ?? "")) sent.delete(file);
+      saving.delete(sent);
+      if (mine !== turn) { if (sent === pending) open(); return; }
+      review = answer;
       list();
       tell("");
     } catch (error) {
       tell(error.message);
     }
-    told(true);
+    saving.delete(sent);
+    if (sent === pending && review) told(true);
   }
 
   /** What is decided and not in the list yet, and what is to be typed when it is. */
   function told(now = false) {
     const { kept, rejected } = review.micrographs.reduce((sum, one) => ({ ...sum, [one.kept ? "kept" : "rejected"]: sum[one.kept ? "kept" : "rejected"] + 1 }), { kept: 0, rejected: 0 });
     counts.textContent = `${kept} kept, ${rejected} rejected; ${rows.length} shown.${pending.size ? ` ${pending.size} decided and not yet written.` : ""}`;
-    write.disabled = pending.size === 0;
+    write.disabled = pending.size === 0 || saving.has(pending);
     if (!review.is_written) { written.replaceChildren(element("p", { class: "quiet" }, `Writes ${review.list} beside the dataset.`)); return; }
     const command = element("code", {}, review.command);
     written.replaceChildren(element("p", { role: now ? "status" : null }, `${review.list} is written. To apply it, in the folder of the dataset:`), element("pre", { tabindex: 0, "aria-label": "Command" }, command),
@@ -119,7 +137,8 @@ export function start(panel, opened) {
         ...(next ? [element("p", { class: "next" }, `${next}${pending.has(one.name) ? ", once written" : ", when it is prepared again"}`)] : []));
     };
     const decide = (value) => {
-      if (value === (review.decisions[one.name] ?? "")) pending.delete(one.name); else pending.set(one.name, value);
+      // While it is written, the list is about to say something else.
+      if (value === (review.decisions[one.name] ?? "") && !saving.has(pending)) pending.delete(one.name); else pending.set(one.name, value);
       paint();
       told();
     };
@@ -141,6 +160,6 @@ export function start(panel, opened) {
     paint();
     return mine;
   }
-  window.addEventListener("beforeunload", (event) => { if (pending.size) event.preventDefault(); });
+  window.addEventListener("beforeunload", (event) => { if ([...unwritten.values()].some((one) => one.size)) event.preventDefault(); });
   open();
 }

@@ -1,5 +1,5 @@
 // Directions: sliders in standard deviations, named by what was measured of them, which move the picture of a seed.
-import { ask, choice, download, element, figure, latest, number, post, slider, table } from "./page.js";
+import { ask, choice, download, element, figure, latest, number, post, segmented, slider, table } from "./page.js";
 import { jobControl } from "./job.js";
 import { conditionPart, part, warningsOf } from "./part.js";
 
@@ -31,7 +31,7 @@ export function directionsPart(generator) {
         figure(answer.as_drawn, `Generated micrograph, seed ${seed.value}, as it is`, { bar: answer.scale_bar, caption: `seed ${seed.value}` }),
         figure(answer.moved, `Generated micrograph, seed ${seed.value}, ${told}`, { bar: answer.scale_bar, caption: told })),
       element("div", { class: "card" },
-        table("Measured", ["measure", "seed", "moved", "unit"], answer.measured.map((row) => [row.title, ...row.values.map(number), row.unit]), [0, 3]),
+        table("Measured", ["measure", "seed", "moved", "unit"], answer.measured.map((row) => [row.title, ...row.values.map(number), row.unit]), [0, 3]), segmented(),
         element("p", { class: "row" }, download(answer.moved, "PNG with provenance", "moved.png")))));
   });
 
@@ -81,6 +81,6 @@ export function directionsPart(generator) {
     root: part("Along directions", "Ways along which pictures change, each named by what one standard deviation does beyond chance.",
       [from, nothing, seed.root, sliders, truncation.root, ...conditions.roots, finding],
       result),
-    end: job.end,
+    end() { draw.end(); job.end(); },
   };
 }

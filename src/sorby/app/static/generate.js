@@ -33,7 +33,7 @@ export function start(panel, opened) {
       element("div", {}, element("div", { class: single ? "single" : "grid" }, figures),
         !single && bar ? figureScale(bar) : null),
       element("div", { class: "card" }, measuredTable(measured),
-        element("p", { class: "quiet" }, generator.pixel_size_um === null ? "The data of this generator had no pixel size: lengths are in px." : "The brighter of two phases, by Otsu's threshold."),
+        generator.pixel_size_um === null ? element("p", { class: "quiet" }, "The data of this generator had no pixel size: lengths are in px.") : null,
         element("p", { class: "row" }, download(file("tif"), single ? "TIFF with scale" : "First as TIFF"), download(file("png"), single ? "PNG" : "First as PNG"))));
   };
   const figureScale = (bar) => element("p", { class: "quiet" }, `Each picture is ${Number((Number(bar.label.split(" ")[0]) / bar.share).toPrecision(3))} µm wide.`);

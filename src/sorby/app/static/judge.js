@@ -7,6 +7,7 @@ export const title = "Judge";
 export const needs = (opened) => opened.generators.length > 0 && opened.datasets.length > 0;
 
 const KEPT = "sorby-judge";
+const isLost = (error) => error.message.startsWith("This test is not known");
 const SURE = [["1", "a guess"], ["2", "fairly sure"], ["3", "certain"]];
 const ANSWERS = { r: "real", f: "generated" };
 const percent = (x) => `${Math.round(100 * x)} %`;
@@ -25,11 +26,10 @@ export function start(panel, opened) {
   const judge = element("input", { type: "text", id: "judge-name", maxlength: 80, autocomplete: "off" });
   const begin = jobControl("Begin the test", () => post("api/judge", {
     generator: chosen.generator, dataset: chosen.dataset, side: chosen.side, num: Number(num.value), truncation: truncation.value, judge: judge.value,
-  }), (job) => resume(job.result.token));
+  }), (job) => goOn(job.result.token));
 
   function setUp() {
     test = null;
-    sessionStorage.removeItem(KEPT);
     panel.classList.remove("wide");
     controls.hidden = false;
     controls.replaceChildren(chosen.root, num.root, truncation.root,
@@ -39,14 +39,40 @@ export function start(panel, opened) {
       element("p", {}, "Whether you were right is told when all are judged, with the rates, their intervals, and a record of every picture. The test survives a reload of the page.")));
   }
 
-  /** Go on with a test, or show what it came to. */
+  function forget() {
+    sessionStorage.removeItem(KEPT);
+    setUp();
+  }
+
+  /** Go on with a test, or show what it came to; nothing where the person did something else meanwhile. */
   async function resume(token) {
-    const state = await ask(`api/judge/${token}`);
+    const before = test;
     sessionStorage.setItem(KEPT, token);
+    const state = await ask(`api/judge/${token}`);
+    const found = state.is_over ? await ask(`api/judge/${token}/result`) : null;
+    if (test !== before) return;
     panel.classList.add("wide");
     controls.hidden = true;
     test = { token, ...state };
-    if (state.is_over) show(await ask(`api/judge/${token}/result`)); else next();
+    if (found) show(found); else next();
+  }
+
+  /** `resume`, and what goes wrong is told: only a test that the server has lost is forgotten. */
+  async function goOn(token) {
+    const before = test;
+    try {
+      await resume(token);
+    } catch (error) {
+      if (test !== before) return;
+      if (isLost(error)) forget(); else if (test === null || test.is_over) offer(token);
+      tell(error.message);
+    }
+  }
+
+  /** For a test that did not come and of which no picture is shown. */
+  function offer(token) {
+    stage.replaceChildren(element("div", { class: "card" }, element("p", {}, "The test did not come; it is not lost."),
+      element("p", { class: "row" }, element("button", { onclick: () => goOn(token) }, "Go on with the test"), element("button", { onclick: forget }, "Give up"))));
   }
 
   const source = (index) => `api/judge/${test.token}/pictures/${index}.png`;
@@ -68,7 +94,7 @@ export function start(panel, opened) {
       element("progress", { max: test.num, value: now, "aria-label": "Pictures judged" }), shown, element("p", { class: "row" }, buttons), sure,
       ...test.notes.map((text) => element("p", { class: "quiet" }, text)),
       element("p", {}, element("button", { onclick: () => end(), disabled: now === 0 }, "End here and see the result"), " ",
-        element("button", { onclick: setUp }, "Give up"))));
+        element("button", { onclick: forget }, "Give up"))));
   }
 
   async function say(answer) {
@@ -79,20 +105,27 @@ export function start(panel, opened) {
     mine.since = null;
     try {
       Object.assign(mine, await post(`api/judge/${mine.token}/answers`, { number: mine.judged, answer, seconds, confidence }));
-      tell("");
+      const found = mine.is_over ? await ask(`api/judge/${mine.token}/result`) : null;
       if (mine !== test) return;
-      if (mine.is_over) show(await ask(`api/judge/${mine.token}/result`)); else next();
+      tell("");
+      if (found) show(found); else next();
     } catch (error) {
-      await resume(mine.token).catch(() => setUp());
+      if (mine !== test) return;
+      // The answer may have come all the same: the server says which picture is next.
+      await goOn(mine.token);
+      if (mine === test) mine.since = performance.now() - 1000 * seconds;
       tell(error.message);
     }
   }
 
   async function end() {
+    const mine = test;
     try {
-      await post(`api/judge/${test.token}/end`, {});
-      await resume(test.token);
+      await post(`api/judge/${mine.token}/end`, {});
+      if (mine === test) await goOn(mine.token);
     } catch (error) {
+      if (mine !== test) return;
+      if (isLost(error)) forget();
       tell(error.message);
     }
   }
@@ -109,7 +142,7 @@ export function start(panel, opened) {
         element("p", {}, `Against guessing: p = ${number(found.p_value)}. Median time for a picture: ${found.median_seconds.toFixed(1)} s.`),
         element("p", { class: "quiet" }, `${found.method}. They speak of this judge${found.judge ? ` (${found.judge})` : ""} and these pictures: ${found.generator} against ${found.dataset}, ${found.side}, truncation ${found.truncation}.`),
         ...found.notes.map((text) => element("p", { class: "quiet" }, text)),
-        element("p", { class: "row" }, download(file("csv"), "Record as CSV"), download(file("json"), "Result as JSON"), element("button", { onclick: () => { setUp(); stage.querySelector("h2").scrollIntoView(); } }, "Another test"))),
+        element("p", { class: "row" }, download(file("csv"), "Record as CSV"), download(file("json"), "Result as JSON"), element("button", { onclick: () => { forget(); stage.querySelector("h2").scrollIntoView(); } }, "Another test"))),
       element("h2", {}, "Every picture"),
       element("div", { class: "grid" }, found.pictures.map(judged)));
     heading.focus();
@@ -135,5 +168,5 @@ export function start(panel, opened) {
   const kept = sessionStorage.getItem(KEPT);
   setUp();
   chosen.begin();
-  if (kept) resume(kept).catch((error) => { setUp(); tell(error.message); });
+  if (kept) goOn(kept);
 }

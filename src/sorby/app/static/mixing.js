@@ -32,5 +32,5 @@ export function mixingPart(generator) {
     element("p", { class: "row" }, download(address(`${path}/mixture.png`, query()), "Sheet as PNG")));
   });
   draw();
-  return { root: part("Style mixing", about, [rows.root, columns.root, first.root, last.root, truncation.root, ...conditions.roots], result), end() {} };
+  return { root: part("Style mixing", about, [rows.root, columns.root, first.root, last.root, truncation.root, ...conditions.roots], result), end: draw.end };
 }

@@ -43,31 +43,65 @@ export async function ask(path, query = {}, options = {}) {
 export const post = (path, body, options = {}) =>
   ask(path, {}, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), ...options });
 
-/** Wraps a function of (signal, ...): a new call gives up the one before; what goes wrong is told, what is given up is not. */
+/**
+ * Wraps a function of (signal, ...): a new call gives up the one before; what goes wrong is told, what is given up is not.
+ * A call comes to true where it went well, false where it failed, null where it was given up.
+ * `end()` gives up the last call, takes back what was told of it, and lets no other begin.
+ */
 export function latest(work) {
-  let current = null;
-  return async (...given) => {
+  let current = null, isOver = false;
+  const call = async (...given) => {
+    if (isOver) return null;
     current?.abort();
     const mine = (current = new AbortController());
     try {
       await work(mine.signal, ...given);
-      if (mine === current) untell(work);
+      if (mine !== current) return null;
+      untell(work);
+      return true;
     } catch (error) {
-      if (error.name !== "AbortError") tell(error.message, work);
+      if (mine !== current || error.name === "AbortError") return null;
+      tell(error.message, work);
+      return false;
     }
   };
+  call.end = () => {
+    isOver = true;
+    current?.abort();
+    current = null;
+    untell(work);
+  };
+  return call;
 }
+
+const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** `ask`, some times more where the network fails. */
+async function askAgain(path, times = 5) {
+  for (;;) {
+    try {
+      return await ask(path);
+    } catch (error) {
+      if (!(error instanceof TypeError) || --times === 0) throw error;
+      await rest(1000);
+    }
+  }
+}
+
+/** Stop a job; `keepalive` for a page that is left. */
+export const cancel = (key, keepalive = false) => fetch(`api/jobs/${key}`, { method: "DELETE", keepalive }).catch(() => {});
 
 /** Follows a job to its end; `onProgress(done, total)`. Returns what it came to, or null where it was cancelled. */
 export async function follow(key, onProgress, signal) {
-  signal?.addEventListener("abort", () => fetch(`api/jobs/${key}`, { method: "DELETE" }));
+  if (signal?.aborted) { cancel(key); return null; }
+  signal?.addEventListener("abort", () => cancel(key));
   for (;;) {
-    const job = await ask(`api/jobs/${key}`);
+    const job = await askAgain(`api/jobs/${key}`).catch((error) => { cancel(key); throw error; });
     onProgress(job.done, job.total);
     if (job.state === "finished") return job;
     if (job.state === "failed") throw new Error(job.error);
     if (job.state === "cancelled") return null;
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await rest(250);
   }
 }
 
@@ -94,9 +128,14 @@ export function slider(text, { min, max, step, value, known = null, note = "", l
     const x = Number(box.value);
     if (known) outside.hidden = x >= known[0] && x <= known[1];
   };
-  const changed = () => { check(); onchange(Number(box.value)); };
+  let last = round(value); // for as long as the box is empty
+  const changed = () => { last = Number(box.value); check(); onchange(last); };
   bar.addEventListener("input", () => { box.value = round(from(Number(bar.value))); changed(); });
-  box.addEventListener("change", () => { if (box.value !== "") { bar.value = to(Number(box.value)); changed(); } });
+  box.addEventListener("change", () => {
+    if (box.value === "") { box.value = last; return; }
+    bar.value = to(Number(box.value));
+    changed();
+  });
   const share = (x) => (100 * (to(x) - to(min))) / (to(max) - to(min));
   const held = element("i");
   if (known) { held.style.left = `${share(known[0])}%`; held.style.right = `${100 - share(known[1])}%`; }
@@ -104,8 +143,8 @@ export function slider(text, { min, max, step, value, known = null, note = "", l
   return {
     root: element("div", {}, element("label", { for: id }, text), element("div", { class: "pair" }, bar, box),
       known ? element("div", { class: "range" }, held) : null, note ? element("p", { class: "quiet" }, note) : null, outside),
-    get value() { return Number(box.value); },
-    set value(x) { box.value = round(x); bar.value = to(x); check(); },
+    get value() { return box.value === "" ? last : Number(box.value); },
+    set value(x) { box.value = last = round(x); bar.value = to(x); check(); },
   };
 }
 
@@ -158,14 +197,17 @@ export function table(caption, heads, rows, texts = [0]) {
     element("tbody", {}, rows.map((row) => element("tr", {}, row.map((cell, i) => element("td", kind(i), cell))))));
 }
 
+/** How what is measured was told apart, under a table of it. */
+export const segmented = () => element("p", { class: "quiet" }, "The brighter of two phases, by Otsu's threshold.");
+
 /** What pictures measure: of one its values, of several mean and standard deviation. */
 export function measuredTable(measured) {
   const many = measured[0].values.length > 1;
-  return table(many ? `Measured, ${measured[0].values.length} pictures` : "Measured", many ? ["measure", "mean", "sd", "unit"] : ["measure", "value", "unit"],
+  return element("div", {}, table(many ? `Measured, ${measured[0].values.length} pictures` : "Measured", many ? ["measure", "mean", "sd", "unit"] : ["measure", "value", "unit"],
     measured.map((row) => {
       const { mean, sd } = spread(row.values);
       return many ? [row.title, number(mean), number(sd), row.unit] : [row.title, number(mean), row.unit];
-    }), many ? [0, 3] : [0, 2]);
+    }), many ? [0, 3] : [0, 2]), segmented());
 }
 
 /** Fetch a file and hand it to the browser to be saved. */

@@ -1,5 +1,5 @@
 // The place of a user's micrograph in the space of a generator, and edits of it.
-import { address, ask, choice, conditionControls, download, element, figure, follow, latest, number, slider, table, tell } from "./page.js";
+import { address, ask, choice, conditionControls, download, element, figure, follow, latest, number, segmented, slider, table, tell } from "./page.js";
 
 export const title = "Project";
 export const needs = (opened) => opened.generators.length > 0;
@@ -112,7 +112,7 @@ export function start(panel, opened) {
       const answer = await ask(path, query, { signal });
       const caption = answer.told === "none" ? "Generated: the projection as found" : `Generated: ${answer.told}`;
       shown.replaceChildren(figure(answer.png, `Generated micrograph, edits of the projection: ${answer.told}`, { bar: found.scale_bar, caption }));
-      numbers.replaceChildren(compared(found.measured, answer.measured));
+      numbers.replaceChildren(compared(found.measured, answer.measured), segmented());
       saved.replaceChildren(download(address(`${path}.tif`, query), "TIFF with scale"), download(address(`${path}.png`, query), "PNG"));
     });
     const truncation = slider("Truncation", { min: 0, max: 1, step: 0.05, value: 1, note: "0: the mean picture of the generator" }, draw);

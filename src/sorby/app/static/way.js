@@ -10,7 +10,7 @@ const MOST_STOPS = 16;
 export function wayPart(generator) {
   const path = `api/generators/${encodeURIComponent(generator.name)}`;
   let stops = [0, 1].map(makeStop);
-  let playing = false;
+  let turn = 0, playing = false; // each play is a turn of its own
 
   const list = element("ol", { class: "stops", "aria-label": "Stops" });
   const picture = element("div", { class: "single" }), numbers = element("div", { class: "card" }), seen = element("div", { class: "seen" });
@@ -21,7 +21,8 @@ export function wayPart(generator) {
   }));
 
   /** First the picture, which one waits for; the line on the map when the sliders rest. */
-  const changed = async () => { await draw(); if (isDrawn) trace(); };
+  let isTraced = true;
+  const changed = () => { isTraced = false; draw(); };
   const typed = element("input", { type: "number", min: 0, step: 1, value: 2 });
   const way = choice("Way", [["slerp", "slerp: great circles in z"], ["linear", "linear: straight lines in z"], ["w", "w: straight lines in w"], ["circle", "circle: through two seeds, all the way round"]], changed);
   const noise = choice("Noise (fine detail)", [["follow", "follow: from stop to stop"], ["hold", "hold: that of the first stop"], ["loop", "loop: round a circle"]], () => draw());
@@ -44,9 +45,7 @@ export function wayPart(generator) {
       way: way.value, noise: noise.value, closed: closed.checked,
     };
   }
-  let isDrawn = false;
   const draw = latest(async (signal) => {
-    isDrawn = false;
     const t = position.value;
     map.stand(t);
     const answer = await post(`${path}/walk/picture?t=${t}`, asked(), { signal });
@@ -54,7 +53,7 @@ export function wayPart(generator) {
     picture.replaceChildren(...warningsOf(answer), figure(answer.png, alt, { bar: answer.scale_bar, caption: answer.told }));
     numbers.replaceChildren(measuredTable(answer.measured), element("p", { class: "row" }, download(answer.png, "PNG with provenance", "walk.png")));
     film.offer(answer.measured);
-    isDrawn = true;
+    if (!isTraced) { isTraced = true; trace(); }
   });
   const trace = quietly(async (signal) => {
     map.walk(await post(`${path}/walk/path`, asked(), { signal }), stops.map((stop) => stop.seed));
@@ -94,21 +93,22 @@ export function wayPart(generator) {
     }));
   }
 
-  function pause() { playing = false; play.textContent = "Play"; }
+  function pause() { turn++; playing = false; play.textContent = "Play"; }
   /** From where it stands, round and round; the next picture is asked for when the last is there. */
   async function run() {
+    const mine = ++turn;
     playing = true;
     play.textContent = "Pause";
     const legs = () => Math.max(way.value === "circle" ? 2 : stops.length - (closed.checked ? 0 : 1), 1);
     let before = performance.now();
-    while (playing && picture.isConnected && picture.offsetParent) {
+    while (mine === turn && picture.isConnected && picture.offsetParent) {
       const now = await new Promise(requestAnimationFrame);
+      if (mine !== turn) return;
       position.value = Number(((position.value + Math.max(now - before, 0) / 1000 / STRETCH_S / legs()) % 1).toFixed(4));
       before = now;
-      await draw();
-      if (!isDrawn) break;
+      if (await draw() === false) break; // given up for that of another slider, it goes on
     }
-    pause();
+    if (mine === turn) pause();
   }
 
   listStops();
@@ -127,6 +127,6 @@ export function wayPart(generator) {
       element("div", { class: "beside" },
         element("div", { class: "stack" }, picture, element("div", { class: "row playing" }, play, position.root), film.root),
         element("div", { class: "stack" }, element("div", { class: "card" }, map.root, seen), numbers))),
-    end() { pause(); film.end(); },
+    end() { pause(); draw.end(); film.end(); },
   };
 }
