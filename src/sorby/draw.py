@@ -22,6 +22,8 @@ class Move(NamedTuple):
     name: str
     """As it is written into the pictures: `pca-1=1.5`."""
     offset: Float[Tensor, "l d"]
+    directions: str
+    """Which directions these were, written into the pictures too: names are the same in every folder."""
 
 
 def draw(
@@ -72,7 +74,7 @@ def provenance(
         "truncation": f"{truncation:g}",
         "precision": name_of(generator.dtype),
         **{f"condition {key}": str(value) for key, value in asked.items()},
-        **({} if move is None else {"move": move.name}),
+        **({} if move is None else {"move": move.name, "directions": move.directions}),
         **({} if noise_seed is None else {"noise seed": str(noise_seed)}),
     }
 

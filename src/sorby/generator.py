@@ -60,6 +60,7 @@ class Generator:
         self.card = card
         self.device = torch.device(device)
         self.dtype = dtype
+        self._known_hash: str | None = None
 
     @classmethod
     def load(
@@ -76,6 +77,7 @@ class Generator:
         card, network = read_generator(Path(path))
         generator = cls(network, card, device=device, dtype=dtype or fastest_dtype(device))
         network.freeze(generator.dtype)
+        generator._known_hash = generator.hash  # its weights do not change any more
         return generator
 
     def with_dtype(self, dtype: torch.dtype) -> "Generator":
@@ -84,7 +86,9 @@ class Generator:
             return self
         network = copy.deepcopy(self.network)
         network.freeze(dtype)
-        return Generator(network, self.card, device=self.device, dtype=dtype)
+        other = Generator(network, self.card, device=self.device, dtype=dtype)
+        other._known_hash = self._known_hash
+        return other
 
     def save(self, path: str | Path) -> None:
         """Write the generator folder in one step, in the place of an earlier one.
@@ -99,9 +103,16 @@ class Generator:
     @property
     def hash(self) -> str:
         """SHA-256 of the weights and the shape of the network: names this generator."""
+        if self._known_hash is not None:
+            return self._known_hash
         digest = hashlib.sha256(shape_of(self.card.network).encode())
         digest.update(save_tensors(self._tensors()))
         return digest.hexdigest()
+
+    @property
+    def num_at_once(self) -> int:
+        """Pictures that are drawn fastest in one call, 1 to 32."""
+        return at_once(self.card.network, self.device, self.dtype)
 
     def images(
         self,
@@ -125,8 +136,7 @@ class Generator:
         """
         if not 0 <= truncation <= 1:
             raise ConfigError(f"Truncation is {truncation}, expected 0 to 1.")
-        network = self.card.network
-        size = batch_size or at_once(network, self.device, self.dtype)
+        network, size = self.card.network, batch_size or self.num_at_once
         parts = []
         for start in range(0, len(seeds), size):
             some = seeds[start : start + size]
@@ -216,7 +226,7 @@ def from_grey_values(images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w
 
 def read_generator(path: Path) -> tuple[GeneratorCard, AnyGenerator]:
     """Card and network of a generator as they were trained, with `WeightsError` as `Generator.load` has it."""
-    folder = _generator_folder(path)
+    folder = generator_folder(path)
     try:
         text = (folder / "config.json").read_text()
         _check_format(json.loads(text), folder)
@@ -230,7 +240,8 @@ def read_generator(path: Path) -> tuple[GeneratorCard, AnyGenerator]:
     return card, network
 
 
-def _generator_folder(path: Path) -> Path:
+def generator_folder(path: Path) -> Path:
+    """Where the weights of `Generator.load(path)` are. Raises `WeightsError` where there are none."""
     # A folder of pictures may bear the name of the generator that drew them.
     shipped = [FOLDER / path] if str(path) in names() else []
     for folder in (path, path / "best", path / "last", *shipped):

@@ -1,6 +1,7 @@
 """The explorer of tiny generators and data: called in this process, or served to a real browser."""
 
 import asyncio
+import os
 import shutil
 import socket
 import threading
@@ -80,10 +81,11 @@ def client(site):
 
 @pytest.fixture(scope="session")
 def browser():
-    """Debian's Chromium; the test skips, saying so, where there is none."""
+    """Debian's Chromium; without it the test skips, saying so, or fails under CI, which installs it."""
     playwright = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
+        missing = "no Chromium on this machine: apt-get install chromium"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser

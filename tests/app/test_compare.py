@@ -38,7 +38,7 @@ def measured(client, generator, **asked):
 
 @pytest.fixture(scope="module")
 def data(opened):
-    return opened.datasets["data.zip"]
+    return opened.dataset("data.zip")
 
 
 def test_sides_are_told_held_out_first_each_with_its_conditions(client):
@@ -60,7 +60,7 @@ def test_real_pictures_are_those_of_the_dataset_and_generated_ones_say_that_they
         np.testing.assert_array_equal(found.grey, data.images([place])[0, 0])
         assert data.patches[place].conditions == CONDITIONS[0]
         assert "synthetic" not in found.notes
-    expected = opened.generators["steel"].images(range(3, 8), condition=CONDITIONS[0])
+    expected = opened.generator("steel").images(range(3, 8), condition=CONDITIONS[0])
     for seed, (one, picture) in enumerate(zip(answer["generated"], expected, strict=True), start=3):
         found = read(one["png"], tmp_path)
         np.testing.assert_array_equal(found.grey, picture[0])
@@ -84,7 +84,7 @@ def test_what_keeps_both_sides_from_being_compared_is_noted(client):
 def test_descriptors_and_verdicts_are_those_of_the_library(client, opened, data):
     result = measured(client, "plain", **TRAIN, num=42, seed=2)
     train = data.split("train")
-    generated = opened.generators["plain"].images(range(2, 44))
+    generated = opened.generator("plain").images(range(2, 44))
     tables = [descriptor_table([pictures]) for pictures in (train.images(), generated)]
     expected = beside(tables[0], train.parent_of, tables[1], pixel_size_um=0.25, lengths=True)
     assert (result["num"], result["micrographs"]) == (42, 7)
@@ -98,7 +98,7 @@ def test_descriptors_and_verdicts_are_those_of_the_library(client, opened, data)
 def test_densities_are_kernel_estimates_on_one_grid(client, opened):
     result = measured(client, "plain", **TRAIN, num=42)
     contrast = result["descriptors"][-1]
-    values = descriptor_table([opened.generators["plain"].images(range(42))])[:, -1]
+    values = descriptor_table([opened.generator("plain").images(range(42))])[:, -1]
     np.testing.assert_allclose(contrast["generated"]["density"], gaussian_kde(values)(contrast["grid"]))
 
 
@@ -113,7 +113,7 @@ def odd(places, tmp_path_factory):
     """An explorer whose data know no pixel size, and one picture of which was drawn by the generator."""
     root = tmp_path_factory.mktemp("odd")
     opened = open_all([places / "plain"])
-    copied = np.rot90(opened.generators["plain"].images([4])[0, 0])
+    copied = np.rot90(opened.generator("plain").images([4])[0, 0])
     patches = [Patch(file=f"{i}.png", parent=f"m{i}", split="held-out" if i % 2 else "train") for i in range(40)]
     pictures = [copied if i == 8 else texture(i, (32, 32)) for i in range(40)]
     write_dataset(root / "odd.zip", zip(patches, pictures, strict=True), space=ConditionSpace(), recipe={})
@@ -164,7 +164,7 @@ def test_the_nearest_picture_and_its_yardstick_are_those_of_the_audit(client, op
     index(client, "data.zip")
     found = client.get("/api/generators/plain/nearest", params={"dataset": "data.zip", "seed": 1}).json()
     train, held_out = data.split("train").images(), data.split("held-out").images()
-    (expected,) = find_copies(opened.generators["plain"].images([1]), train)
+    (expected,) = find_copies(opened.generator("plain").images([1]), train)
     by_chance = np.array([copy.similarity for copy in find_copies(held_out, train)])
     assert found["similarity"] == pytest.approx(expected.similarity)
     assert found["file"] == data.split("train").patches[expected.nearest].file

@@ -25,7 +25,7 @@ NOTHING = "nothing that chance does not"
 
 @pytest.fixture(scope="module")
 def found(opened):
-    G = opened.generators["plain"]
+    G = opened.generator("plain")
     return pca(Spread(G), range(8), num=2)
 
 
@@ -36,9 +36,7 @@ def directed(places, opened, found, tmp_path_factory):
     area = next(quantity for quantity in QUANTITIES if quantity.name == "area_fraction")
     rows = [[Effect(area, 0.061, 0.041, 0.082, p)] for p in (0.001, 0.5)]
     for folder, name in (("ways", "plain"), ("ways-of-steel", "steel")):
-        save_directions(
-            root / folder, opened.generators[name], found, rows, seeds=range(8), condition=None, settings={}
-        )
+        save_directions(root / folder, opened.generator(name), found, rows, seeds=range(8), condition=None, settings={})
     everything = open_all([places / "plain", places / "steel", *(root / each for each in ("ways", "ways-of-steel"))])
     with serving(application(everything)) as address:
         yield address
@@ -85,10 +83,11 @@ def test_a_damaged_folder_is_told_of_and_hides_no_other(places, tmp_path):
 
 
 def test_a_moved_picture_is_that_of_generate_move_and_says_so(client, opened, found, tmp_path):
-    G = opened.generators["plain"]
+    G = opened.generator("plain")
     query = {"directions": "ways", "move": ["pca-1=1.5", "pca-2=-2"], "seed": 3, "truncation": 0.8}
     answer = client.get(f"{PLAIN}/moved", params=query).json()
-    way = Move("pca-1=1.5, pca-2=-2", offset(G, found, [1.5, -2]))
+    which = ", ".join(f"{d.name} {d.identity} of layers 0 to 7" for d in found)
+    way = Move("pca-1=1.5, pca-2=-2", offset(G, found, [1.5, -2]), which)
     shown = read(answer["moved"], tmp_path)
     (moved,), (own,) = G.images([3], truncation=0.8, offset=way.offset), G.images([3], truncation=0.8)
     np.testing.assert_array_equal(shown.grey, moved[0])
@@ -105,7 +104,7 @@ def test_not_moved_is_the_seed_itself(client):
 
 
 def test_directions_that_a_job_found_are_those_of_the_library_and_are_moved_along(client, opened, found, tmp_path):
-    G = opened.generators["plain"]
+    G = opened.generator("plain")
     asked = {"method": "pca", "num": 2, "seeds": 8, "by_chance": 8}
     key = client.post(f"{PLAIN}/directions", json=asked).json()["key"]
     job = finished(client, key)
@@ -116,7 +115,7 @@ def test_directions_that_a_job_found_are_those_of_the_library_and_are_moved_alon
     moved = G.images([0], offset=offset(G, found[1:], [1.0]))
     np.testing.assert_array_equal(read(answer["moved"], tmp_path).grey, moved[0, 0])
     refused = client.get("/api/generators/steel/moved", params={"directions": key}).json()
-    assert refused == {"error": "This job holds no directions of steel: find them again."}
+    assert refused == {"error": "This job holds no directions of this generator as it is now: find them again."}
 
 
 def test_a_search_that_is_told_to_stop_stops(client):

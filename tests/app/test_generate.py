@@ -15,7 +15,7 @@ STEEL = "/api/generators/steel"
 
 def test_pictures_are_those_of_the_generator_and_say_what_they_are(client, opened, tmp_path):
     answer = client.get("/api/generators/plain/pictures", params={"seeds": "3,5"}).json()
-    expected = opened.generators["plain"].images([3, 5])
+    expected = opened.generator("plain").images([3, 5])
     for shown, picture in zip(answer["pictures"], expected, strict=True):
         path = tmp_path / "a.png"
         path.write_bytes(base64.b64decode(shown["png"].partition(",")[2]))
@@ -27,7 +27,7 @@ def test_pictures_are_those_of_the_generator_and_say_what_they_are(client, opene
 
 def test_descriptors_are_those_of_the_picture_in_micrometres(client, opened):
     answer = client.get("/api/generators/plain/pictures", params={"seeds": "3"}).json()
-    values = describe(opened.generators["plain"].images([3])[0, 0]).values
+    values = describe(opened.generator("plain").images([3])[0, 0]).values
     told = {row["name"]: (row["values"][0], row["unit"]) for row in answer["measured"]}
     assert told["mean_chord"] == (pytest.approx(0.25 * values.mean_chord), "µm")
     assert told["area_fraction"] == (pytest.approx(values.area_fraction), "")
@@ -41,7 +41,7 @@ def test_the_scale_bar_is_as_long_as_it_says(client):
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_a_downloaded_picture_is_to_the_byte_what_generate_writes(client, opened, tmp_path, suffix):
     asked = {"phase": "pearlite", "temperature": "900"}
-    (path,) = draw(opened.generators["steel"], [7], tmp_path, truncation=0.5, condition=asked, suffix=f".{suffix}")
+    (path,) = draw(opened.generator("steel"), [7], tmp_path, truncation=0.5, condition=asked, suffix=f".{suffix}")
     query = {"seed": 7, "truncation": 0.5, "condition": [f"{name}={value}" for name, value in asked.items()]}
     answer = client.get(f"{STEEL}/picture.{suffix}", params=query)
     assert answer.content == path.read_bytes()
@@ -53,7 +53,7 @@ def test_noise_of_another_seed_changes_the_picture_and_is_told_in_it(client, ope
     (tmp_path / "a.png").write_bytes(answer.content)
     read = read_micrograph(tmp_path / "a.png")
     assert read.notes["noise seed"] == "2"
-    own, other = opened.generators["plain"].images([1])[0, 0], read.grey
+    own, other = opened.generator("plain").images([1])[0, 0], read.grey
     assert (own != other).any()
 
 

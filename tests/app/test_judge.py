@@ -22,6 +22,7 @@ from sorby.metrics.blind import Judged, result_of
 from sorby.micrograph import read_micrograph
 from tests.app.conftest import a_page, finished, serving
 from tests.data.made import texture
+from tests.latent.tiny import tiny
 
 ASKED = {"generator": "steel", "dataset": "data.zip", "num": 12}
 
@@ -53,7 +54,7 @@ def test_half_of_the_pictures_are_of_the_held_out_side_and_half_are_those_of_the
     client, over, opened, tmp_path
 ):
     result = client.get(f"{over}/result").json()
-    data, generator = opened.datasets["data.zip"], opened.generators["steel"]
+    data, generator = opened.dataset("data.zip"), opened.generator("steel")
     files = [patch.file for patch in data.patches]
     assert [one["truth"] for one in result["pictures"]].count("real") == 6
     for number, one in enumerate(result["pictures"]):
@@ -193,8 +194,26 @@ def test_a_token_that_nobody_was_given_opens_nothing(client, path):
     assert answer.json() == {"error": "This test is not known: it was forgotten, or the explorer was started anew."}
 
 
-def trial(side=32):
-    return Trial((Item(np.zeros((1, side, side), np.uint8), "real"),), "", {}, {})
+def trial(side=32, *, is_over=True):
+    made = Trial(tiny(), (Item(np.zeros((1, side, side), np.uint8), "real"),), "", {}, {})
+    made.is_ended = is_over
+    return made
+
+
+def test_a_test_that_goes_on_is_not_forgotten_for_another(monkeypatch):
+    monkeypatch.setattr(module, "MOST_TRIALS", 2)
+    trials, (first, second, third) = Trials(), (trial(is_over=False) for _ in range(3))
+    trials.add(first)
+    trials.add(second)
+    with pytest.raises(ConfigError, match="no room for another test until one of those under way is over"):
+        trials.add(third)
+    second.is_ended = True
+    trials.add(third)
+    assert trials.get(first.token) is first
+    first.looked_at -= module.ABANDONED_S + 1
+    trials.add(second)
+    with pytest.raises(ConfigError, match="forgotten"):
+        trials.get(first.token)
 
 
 def test_the_test_that_was_not_looked_at_for_longest_is_forgotten(monkeypatch):

@@ -56,7 +56,7 @@ class Slow:
 
 
 def test_sixteen_users_at_once_each_get_the_pictures_of_their_own_seeds(site, opened):
-    expected = {name: opened.generators[name].images(range(16)) for name in ("plain", "steel")}
+    expected = {name: opened.generator(name).images(range(16)) for name in ("plain", "steel")}
 
     def user(number):
         name = ("plain", "steel")[number % 2]
@@ -108,7 +108,7 @@ def test_an_answer_that_nobody_waits_for_is_not_computed(desk):
 
 def test_a_person_who_moves_on_leaves_no_work_behind(site, opened, monkeypatch):
     """Over the wire: eight requests that are closed while another is drawn are not drawn."""
-    generator, begun, go_on = opened.generators["plain"], [], threading.Event()
+    generator, begun, go_on = opened.generator("plain"), [], threading.Event()
     images = generator.images
 
     def counted(seeds, **more):
@@ -136,6 +136,47 @@ def test_a_person_who_moves_on_leaves_no_work_behind(site, opened, monkeypatch):
 
     in_a_loop(users())
     assert begun == [[100], [200]]
+
+
+def test_an_answer_that_is_given_up_halfway_is_not_drawn_to_its_end(site, opened, monkeypatch):
+    generator, begun, go_on = opened.generator("plain"), [], threading.Event()
+    images = generator.images
+
+    def counted(seeds, **more):
+        begun.append(list(seeds))
+        go_on.wait(10)
+        return images(seeds, **more)
+
+    monkeypatch.setattr(type(generator), "num_at_once", 4)
+    monkeypatch.setattr(generator, "images", counted)
+    path = f"{site}/api/generators/plain/pictures"
+
+    async def user():
+        async with httpx.AsyncClient(timeout=30) as client:
+            first = asyncio.ensure_future(client.get(path, params={"seeds": "0-63"}))
+            while not begun:
+                await asyncio.sleep(0.01)
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            await asyncio.sleep(0.5)
+            go_on.set()
+            assert (await client.get(path, params={"seeds": 99})).status_code == 200
+
+    in_a_loop(user())
+    assert begun == [[0, 1, 2, 3], [99]]
+
+
+def test_a_job_that_nobody_asks_after_stops(desk, monkeypatch):
+    monkeypatch.setattr(desk_module, "ABANDONED_S", 0.3)
+    lost, watched = Slow(), Slow()
+    job = desk.start(lost)
+    assert over(job) == "cancelled"
+    assert lost.steps < 100
+    other = desk.start(watched)
+    for _ in range(12):
+        time.sleep(0.05)
+        desk.job(other.key)
+    assert other.state == "running"
 
 
 def test_more_answers_than_can_be_waited_for_are_refused(desk, monkeypatch):

@@ -17,7 +17,7 @@ def read(src, tmp_path):
 
 
 def test_mixtures_are_those_of_the_library_and_say_what_was_mixed(client, opened, tmp_path):
-    G = opened.generators["plain"]
+    G = opened.generator("plain")
     query = {"rows": "0,1", "columns": "2,3,4", "layers": "0-3", "truncation": 0.7}
     answer = client.get(f"{PLAIN}/mixtures", params=query).json()
     expected = mix(G, [0, 1], [2, 3, 4], range(4), truncation=0.7)
@@ -39,7 +39,7 @@ def test_a_seed_mixed_with_itself_is_itself(client, tmp_path):
 
 def test_the_sheet_is_to_the_byte_what_mix_writes(client, opened, tmp_path):
     condition = {"phase": "ferrite", "temperature": "900"}
-    write_mixture(opened.generators["steel"], tmp_path / "a.png", [0, 1], [2], range(4, 8), condition=condition)
+    write_mixture(opened.generator("steel"), tmp_path / "a.png", [0, 1], [2], range(4, 8), condition=condition)
     query = {"rows": "0-1", "columns": "2", "layers": "4-7", "condition": ["phase=ferrite", "temperature=900"]}
     answer = client.get("/api/generators/steel/mixture.png", params=query)
     assert answer.content == (tmp_path / "a.png").read_bytes()

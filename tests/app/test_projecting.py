@@ -5,19 +5,20 @@ import base64
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from starlette.requests import Request
 
-from sorby.app import projecting
+from sorby.app import projecting, upload
 from sorby.app.upload import MIB, body_of
 from sorby.errors import ConfigError
 from sorby.latent.project import project
 from sorby.latent.projection_files import correlation
 from sorby.latent.target import target_of
 from sorby.micrograph import encode_micrograph, read_micrograph
-from tests.app.conftest import finished, picture_shape
+from tests.app.conftest import finished, in_a_loop, picture_shape
 from tests.data.made import texture
 
 PLAIN = "/api/generators/plain/projections"
@@ -58,7 +59,7 @@ def pixels(src, tmp_path):
 def test_a_projection_is_that_of_the_library(job, opened, micrograph, tmp_path):
     import torch
 
-    generator = opened.generators["plain"].with_dtype(torch.float32)
+    generator = opened.generator("plain").with_dtype(torch.float32)
     target = target_of(read_micrograph(micrograph), generator.card)
     expected = project(generator, target.picture[None], steps=STEPS)
     assert job["state"] == "finished"
@@ -98,7 +99,7 @@ def test_no_edit_shows_the_projection_and_the_whole_way_to_a_seed_the_picture_of
     assert untouched["told"] == "none"
     # Edits are drawn in the precision of the explorer, half a grey value off.
     assert np.abs(pixels(untouched["png"], tmp_path).grey - drawn).mean() < 1
-    seed = opened.generators["plain"].images([4], truncation=0.8)[0, 0].astype(int)
+    seed = opened.generator("plain").images([4], truncation=0.8)[0, 0].astype(int)
     assert np.abs(pixels(end["png"], tmp_path).grey - seed).max() <= 4
     assert end["told"] == "truncation 0.8, 1 of the way to seed 4"
 
@@ -171,13 +172,40 @@ def test_no_more_of_a_file_is_read_than_is_allowed():
         read.append(MIB)
         return {"type": "http.request", "body": bytes(MIB), "more_body": True}
 
-    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    state = SimpleNamespace(uploads=0)
+    scope = {"type": "http", "method": "POST", "headers": [], "app": SimpleNamespace(state=state)}
+    request = Request(scope, receive)
     with (
         pytest.raises(ConfigError, match="larger than 4 MiB"),
         ThreadPoolExecutor(1) as aside,  # the browser's tests have a loop in this thread
     ):
         aside.submit(lambda: asyncio.run(body_of(request, 4 * MIB, "a.tif"))).result()
     assert len(read) == 5
+    assert state.uploads == 0
+
+
+def test_more_files_than_there_is_memory_for_are_not_taken_at_once(monkeypatch):
+    monkeypatch.setattr(upload, "MOST_UPLOADS", 2)
+    state, go_on = SimpleNamespace(uploads=0), asyncio.Event()
+
+    async def receive():
+        await go_on.wait()
+        return {"type": "http.request", "body": b"all", "more_body": False}
+
+    def sent():
+        scope = {"type": "http", "method": "POST", "headers": [], "app": SimpleNamespace(state=state)}
+        return body_of(Request(scope, receive), MIB, "a.tif")
+
+    async def three():
+        first = [asyncio.ensure_future(sent()) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(ConfigError, match="2 files are being sent already: try again"):
+            await sent()
+        go_on.set()
+        assert await asyncio.gather(*first) == [b"all", b"all"]
+        assert await sent() == b"all"
+
+    in_a_loop(three())
 
 
 @pytest.mark.parametrize(
@@ -185,9 +213,9 @@ def test_no_more_of_a_file_is_read_than_is_allowed():
     [
         ({"truncation": 2}, "truncation"),
         ({"share": -1}, "share"),
-        ({"move": "pca-1"}, "expected DIRECTION=SD of at most 10, such as pca-1=2"),
-        ({"move": "pca-1=nan"}, "expected DIRECTION=SD"),
-        ({"move": "pca-1=99"}, "expected DIRECTION=SD"),
+        ({"move": "pca-1"}, "expected NAME=SD, each once, of at most 10 standard deviations, such as pca-1=1.5."),
+        ({"move": "pca-1=nan"}, "expected NAME=SD"),
+        ({"move": "pca-1=99"}, "expected NAME=SD"),
         ({"move": "pca-9=1"}, "Direction 'pca-9' is not known: choose from pca-1, pca-2, pca-3, pca-4."),
     ],
 )

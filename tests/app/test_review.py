@@ -56,9 +56,6 @@ def reader(browser, own_site, steel):
     with a_page(browser, own_site) as page:
         page.goto(f"{own_site}#data")
         page.get_by_role("row", name=REFUSED).wait_for()
-        with page.expect_response("**/review"):
-            page.get_by_label("Dataset").select_option("steel.zip")
-        page.get_by_role("row", name=REFUSED).wait_for()
         yield page
     overrides_path(steel).unlink(missing_ok=True)
 

@@ -35,18 +35,27 @@ def test_a_walk_passes_the_pictures_of_its_seeds_and_says_what_it_is(client, ope
     for t, seed in ((0, 3), (0.5, 7), (1, 5)):
         answer = client.post(f"{PLAIN}/walk/picture", params={"t": t}, json=walk_of(3, 7, 5)).json()
         shown = read(answer["png"], tmp_path)
-        np.testing.assert_allclose(shown.grey, opened.generators["plain"].images([seed])[0, 0], atol=1)
+        np.testing.assert_allclose(shown.grey, opened.generator("plain").images([seed])[0, 0], atol=1)
         assert shown.pixel_size_um == 0.25
         assert shown.notes["synthetic"] == "true"
-        assert shown.notes["generator"] == opened.generators["plain"].hash
+        assert shown.notes["generator"] == opened.generator("plain").hash
         assert shown.notes["walk"] == "slerp from seed 3 to seed 7 to seed 5; noise follow" == answer["told"]
         assert shown.notes["at"] == f"{t:g} of the way"
+
+
+def test_the_axes_of_the_map_are_those_of_w_over_the_conditions_of_the_data(client, opened):
+    """Along principal axes w varies by one standard deviation, about a mean of zero, and not together."""
+    answer = client.get(f"{STEEL}/map", params={"num": 1000}).json()
+    assert len({point["told"] for point in answer["points"]}) > 1
+    places = np.array([point["place"] for point in answer["points"]])
+    np.testing.assert_allclose(np.cov(places.T), np.eye(2), atol=0.15)
+    np.testing.assert_allclose(places.mean(0), 0, atol=0.1)
 
 
 def test_between_stops_it_is_the_walk_of_the_library_with_the_condition_and_truncation_of_each(
     client, opened, tmp_path
 ):
-    G = opened.generators["steel"]
+    G = opened.generator("steel")
     walk = Walk(G, stops(G, [1, 2], conditions=[COLD, HOT], truncations=[0.5, 1.0]), way="linear", noise="hold")
     asked = {
         "stops": [{"seed": 1, "condition": COLD, "truncation": 0.5}, {"seed": 2, "condition": HOT}],
@@ -92,7 +101,7 @@ def test_a_straight_walk_in_w_is_straight_on_the_map_and_even(client):
 
 @pytest.mark.parametrize("suffix", ["gif", "mp4"])
 def test_a_film_is_to_the_byte_what_interpolate_writes(client, opened, tmp_path, suffix):
-    G = opened.generators["plain"]
+    G = opened.generator("plain")
     out = tmp_path / f"a.{suffix}"
     write_walk(Walk(G, stops(G, [1, 2]), closed=True), out, frames=6, fps=10, traces=["area_fraction"])
     asked = walk_of(1, 2, closed=True, frames=6, fps=10, format=suffix, traces=["area_fraction"])

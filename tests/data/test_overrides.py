@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from sorby.cli.prepare import prepare as command
 from sorby.data.dataset import Dataset
 from sorby.data.overrides import overrides_path, read_overrides, write_overrides
+from sorby.data.pack import pack
 from sorby.data.prepare import prepare, review_path
 from sorby.data.quality import Fault, Limits, find_fault, measure
 from sorby.data.recipe import make_recipe, options
@@ -118,8 +119,13 @@ def test_a_dataset_records_every_micrograph_with_its_fault_and_what_it_measures(
     assert found["text.png"].remedy == "export them again from the microscope's program"
     assert found["text.png"].numbers == {}
     assert found["t1.png"].fault is None
-    assert (found["t1.png"].num_patches, found["t1.png"].first_patch) == (6, 6)
+    assert found["t1.png"].num_patches == 6
     assert (found["t1.png"].remedy, found["t2.png"].remedy, found["blurred.png"].remedy) == ("", "", "")
+
+
+@pytest.mark.parametrize("name", ["again.zip", "a.shards", "folder"])
+def test_what_is_known_of_each_micrograph_goes_along_into_another_form(dataset, tmp_path, name):
+    assert verdicts(pack(dataset, tmp_path / name)) == verdicts(dataset)
 
 
 def test_decisions_of_a_recipe_are_told_by_the_full_names(dataset):

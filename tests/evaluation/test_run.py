@@ -247,6 +247,15 @@ def test_the_microstructure_of_equal_images_agrees_and_of_coarser_ones_differs(a
     assert chord.generated_mean > 1.8 * chord.real_mean
 
 
+def test_images_of_one_grey_lack_what_the_real_ones_have_and_do_not_agree(real, tmp_path):
+    (tmp_path / "blank").mkdir()
+    for i in range(12):
+        Image.fromarray(np.full((24, 24), 100 + i, np.uint8)).save(tmp_path / f"blank/{i}.png")
+    report = evaluate(tmp_path / "blank", real, tmp_path / "out", networks=FAST)
+    assert "mean chord" in report.lacking
+    assert "what hardly any generated one has" in (tmp_path / "out/report.html").read_text()
+
+
 def test_mirrored_copies_of_training_images_are_found_in_the_pixels(real, tmp_path, cache):
     train = Dataset.open(real).split("train").images()[:24, 0, :, ::-1]
     copier = folder(tmp_path / "copier", np.ascontiguousarray(train))

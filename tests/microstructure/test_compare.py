@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sorby.microstructure.compare import Interval, agreement, verdicts
+from sorby.microstructure.compare import Interval, agreement, is_lacking, verdicts
 
 
 def sample(rng, num_parents, *, each=10, mean=5.0, between=1.0, within=1.0):
@@ -223,3 +223,19 @@ def test_what_differs_is_told_by_holms_procedure():
     assert verdicts(with_p) == ["open", "differs", "open", "differs"]
     assert verdicts(with_p[:1]) == ["differs"]
     assert verdicts([]) == []
+
+
+@pytest.mark.parametrize(
+    ("have_it", "parents", "generated", "lacking"),
+    [
+        (10, 20, 0, True),
+        (10, 20, 2, True),
+        (10, 20, 3, False),  # more than one in ten
+        (9, 20, 0, False),  # less than half of the real ones
+        (20, 5, 0, False),  # too few micrographs to tell
+    ],
+)
+def test_what_most_real_and_hardly_any_generated_images_have_is_lacking(have_it, parents, generated, lacking):
+    real, fake = (np.where(np.arange(20) < num, 3.0, np.nan) for num in (have_it, generated))
+    assert is_lacking(real, np.arange(20) % parents, fake) == lacking
+    assert not is_lacking(real, np.arange(20) % parents, fake[:5])

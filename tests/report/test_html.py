@@ -300,6 +300,13 @@ def test_one_measure_that_differs_spoils_the_verdict_and_three_quarters_must_agr
     assert words in verdict.text
 
 
+def test_what_generated_images_lack_spoils_the_verdict_though_nothing_of_it_can_be_compared():
+    agrees = report(verdicts=["agrees"] * 10)
+    verdict = headline(agrees.model_copy(update={"lacking": ("mean diameter",)}))
+    assert (headline(agrees).mood, verdict.mood) == ("good", "bad")
+    assert "what hardly any generated one has: mean diameter." in verdict.text
+
+
 def test_the_verdict_names_what_differs_with_both_means():
     differs = report(verdicts=["differs"])
     moved = differs.descriptors[0].model_copy(update={"shift": (0.9, 0.7, 1.1)})

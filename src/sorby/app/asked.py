@@ -1,5 +1,6 @@
 """What a request asks for, from the words of its address."""
 
+import math
 from collections.abc import Sequence
 
 from sorby.errors import ConfigError
@@ -7,6 +8,8 @@ from sorby.generator import Generator, Values
 
 MOST_PICTURES = 64
 """Drawn for one request."""
+FURTHEST_SD = 10.0
+"""That one moves along a direction."""
 
 
 def seeds_of(text: str) -> list[int]:
@@ -43,6 +46,28 @@ def condition_of(generator: Generator, texts: Sequence[str]) -> tuple[Values | N
         asked[name] = value
     generator.card.space.encode(asked)  # refuses what cannot be drawn
     return asked, generator.card.space.out_of_range(asked)
+
+
+def moves_of(texts: Sequence[str]) -> dict[str, float]:
+    """`pca-1=1.5` and so on to standard deviations by the names of directions. Raises `ConfigError` for anything else.
+
+    >>> moves_of(["pca-1=1.5", "sefa-2=-3"])
+    {'pca-1': 1.5, 'sefa-2': -3.0}
+    """
+    moves: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            amount = float(value)
+        except ValueError:
+            amount = math.nan
+        if not abs(amount) <= FURTHEST_SD or name in moves:
+            raise ConfigError(
+                f"Move {text[:40]!r}: expected NAME=SD, each once, of at most {FURTHEST_SD:g} standard deviations, "
+                "such as pca-1=1.5."
+            )
+        moves[name] = amount
+    return moves
 
 
 def one_of(text: str, choices: Sequence[str], what: str) -> str:

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from pydantic import BaseModel, Field
 
 from sorby.app.asked import condition_of
-from sorby.app.desk import Desk, Job
-from sorby.app.opened import Opened
+from sorby.app.desk import Job
+from sorby.app.given import GivenDesk, GivenGenerator, GivenSides
 from sorby.app.shown import png, scale_bar
 from sorby.app.sides import Sides
 from sorby.conditions import Value
@@ -52,10 +52,8 @@ class MeasuredAsked(ShownAsked):
 
 
 @router.get("/api/datasets/{name}/sides")
-async def sides(request: Request, name: str) -> list[dict[str, Any]]:
+async def sides(request: Request, name: str, desk: GivenDesk, known: GivenSides) -> list[dict[str, Any]]:
     """The sides of the split of a dataset, and the conditions that each has, as NAME=VALUE and in words."""
-    desk: Desk = request.app.state.desk
-    known: Sides = request.app.state.sides
     there = known.names(name)
 
     def work() -> list[dict[str, Any]]:
@@ -69,26 +67,35 @@ async def sides(request: Request, name: str) -> list[dict[str, Any]]:
 
 
 @router.get("/api/generators/{name}/beside")
-async def pictures(request: Request, name: str, asked: Annotated[ShownAsked, Query()]) -> dict[str, Any]:
+async def pictures(
+    request: Request,
+    name: str,
+    generator: GivenGenerator,
+    desk: GivenDesk,
+    sides: GivenSides,
+    asked: Annotated[ShownAsked, Query()],
+) -> dict[str, Any]:
     """Real and generated pictures of the same conditions as PNGs, each with its scale, and notes on what differs."""
-    desk: Desk = request.app.state.desk
-    choose, hash_ = _choose(request, name, asked), request.app.state.hashes[name]
+    choose = _choose(name, generator, sides, asked)
 
     def work() -> dict[str, Any]:
-        generator, data, pairs, notes, _ = choose()
-        return {"real": _real(data, pairs), "generated": _generated(generator, hash_, pairs, asked), "notes": notes}
+        data, pairs, notes, _ = choose()
+        turns = desk.in_turns(range(len(pairs.generated)), AT_ONCE)
+        drawn = np.concatenate([pairs.generated.load(some) for some in turns])
+        return {"real": _real(data, pairs), "generated": _generated(generator, drawn, pairs, asked), "notes": notes}
 
     return await desk.answer(request, work)
 
 
 @router.post("/api/generators/{name}/beside")
-def measure(request: Request, name: str, asked: MeasuredAsked) -> dict[str, str]:
+def measure(
+    name: str, generator: GivenGenerator, desk: GivenDesk, sides: GivenSides, asked: MeasuredAsked
+) -> dict[str, str]:
     """Begin to measure both sides: the key of the job. Its result has each descriptor: means, densities, verdict."""
-    desk: Desk = request.app.state.desk
-    choose = _choose(request, name, asked)
+    choose = _choose(name, generator, sides, asked)
 
     def work(job: Job) -> dict[str, Any]:
-        generator, _, pairs, notes, lengths = choose()
+        _, pairs, notes, lengths = choose()
         total = len(pairs.real) + len(pairs.generated)
         real = _table(pairs.real, lambda done: job.report(done, total))
         generated = _table(pairs.generated, lambda done: job.report(len(pairs.real) + done, total))
@@ -107,15 +114,13 @@ def measure(request: Request, name: str, asked: MeasuredAsked) -> dict[str, str]
     return {"key": desk.start(work).key}
 
 
-Chosen = tuple[Generator, Dataset, Pairs, list[str], bool]
-"""Both sides opened, the pictures chosen, what is to be told of them, and whether lengths may be compared."""
+Chosen = tuple[Dataset, Pairs, list[str], bool]
+"""The real side, the pictures chosen, what is to be told of them, and whether lengths may be compared."""
 
 
-def _choose(request: Request, name: str, asked: ShownAsked) -> Callable[[], Chosen]:
+def _choose(name: str, generator: Generator, known: Sides, asked: ShownAsked) -> Callable[[], Chosen]:
     """Names are refused at once; the work of choosing is put off."""
-    opened: Opened = request.app.state.opened
-    known: Sides = request.app.state.sides
-    generator, data = opened.generator(name), known.view(asked.dataset, asked.side)
+    data = known.view(asked.dataset, asked.side)
     condition, warnings = condition_of(generator, asked.condition)
 
     def work() -> Chosen:
@@ -130,7 +135,7 @@ def _choose(request: Request, name: str, asked: ShownAsked) -> Callable[[], Chos
         )
         why = other_scale(generator.card, data, learnt_from=known.learnt(generator, asked.dataset))
         scale = [f"Lengths are not compared: {why}."] if why else []
-        return generator, data, pairs, [*warnings, *scale, *pairs.notes], not why
+        return data, pairs, [*warnings, *scale, *pairs.notes], not why
 
     return work
 
@@ -149,12 +154,13 @@ def _real(data: Dataset, pairs: Pairs) -> list[dict[str, Any]]:
     ]
 
 
-def _generated(generator: Generator, hash_: str, pairs: Pairs, asked: ShownAsked) -> list[dict[str, Any]]:
+def _generated(
+    generator: Generator, drawn: UInt8[np.ndarray, "n c h w"], pairs: Pairs, asked: ShownAsked
+) -> list[dict[str, Any]]:
     size_um, shown = generator.card.pixel_size_um, []
-    drawn = pairs.generated.load(range(len(pairs.generated)))
     conditions = pairs.generated.conditions or [{}] * len(drawn)
     for seed, picture, values in zip(range(asked.seed, asked.seed + len(drawn)), drawn, conditions, strict=True):
-        about = provenance(generator, hash_, seed, truncation=asked.truncation, condition=values)
+        about = provenance(generator, generator.hash, seed, truncation=asked.truncation, condition=values)
         shown.append(
             {
                 "seed": seed,
@@ -209,5 +215,6 @@ def _descriptor(row: Beside) -> dict[str, Any]:
             for side, values in sides.items()
         },
         "verdict": row.verdict,
+        "is_lacking": row.is_lacking,
         "shift": [shift.value, shift.low, shift.high] if shift else None,
     }

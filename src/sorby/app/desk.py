@@ -3,9 +3,10 @@
 import asyncio
 import secrets
 import threading
+import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -15,10 +16,8 @@ from starlette.requests import Request
 from sorby.errors import ConfigError, SorbyError
 
 T = TypeVar("T")
+U = TypeVar("U")
 State = Literal["waiting", "running", "finished", "failed", "cancelled"]
-Report = Callable[[int, int], None]
-"""How far a job is, of how much; raises `CancelledError` where it is to stop."""
-
 LOOK_S = 0.1
 """Between two looks whether somebody still waits for an answer."""
 KEPT_JOBS = 32
@@ -26,6 +25,8 @@ KEPT_BYTES = 512 * 2**20
 """Of jobs that are over, and of their files: those that nobody asked for longest are forgotten."""
 MOST_WAITING = 16
 """Jobs that wait or run at once, of all users."""
+ABANDONED_S = 600.0
+"""A job that nobody asked after for so long is stopped: its page was closed before it knew the key, or is asleep."""
 MOST_ASKED = 128
 """Answers that are waited for at once, by all users."""
 
@@ -54,6 +55,7 @@ class Job:
     held: Any = None
     """What later requests that name this job go on from; it is never sent."""
     stop: threading.Event = field(default_factory=threading.Event)
+    asked_at: float = field(default_factory=time.monotonic)
 
     @property
     def is_over(self) -> bool:
@@ -68,7 +70,7 @@ class Job:
     def report(self, done: int, total: int) -> None:
         """Say how far the work is. Raises `CancelledError` where it is to stop."""
         self.done, self.total = done, total
-        if self.stop.is_set():
+        if self.stop.is_set() or time.monotonic() - self.asked_at > ABANDONED_S:
             raise CancelledError
 
 
@@ -81,16 +83,25 @@ class Desk:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
         self._asked = 0
+        self._given_up = threading.Event()
+        """Of the answer that is worked on."""
 
     async def answer(self, request: Request, work: Callable[[], T]) -> T:
-        """Do `work` when its turn comes; raises `GoneError` where `request` was given up before.
+        """Do `work` when its turn comes.
 
-        Raises `ConfigError` where too many wait already.
+        Raises `GoneError` where `request` is given up before it is answered: `work` is not begun then, and ends where
+        it asks with `in_turns`. Raises `ConfigError` where too many wait already.
         """
         if self._asked >= MOST_ASKED:
             raise ConfigError(f"{MOST_ASKED} requests are waiting already: try again when some are answered.")
+        given_up = threading.Event()
+
+        def turn() -> T:
+            self._given_up = given_up
+            return work()
+
         self._asked += 1
-        future = asyncio.get_running_loop().run_in_executor(self._answers, work)
+        future = asyncio.get_running_loop().run_in_executor(self._answers, turn)
         try:
             while not future.done():
                 await asyncio.wait({future}, timeout=LOOK_S)
@@ -98,8 +109,19 @@ class Desk:
                     raise GoneError
             return future.result()
         finally:
+            given_up.set()
             future.cancel()  # which takes it out of the queue, also when the explorer is ended
             self._asked -= 1
+
+    def in_turns(self, things: Sequence[U], size: int) -> Iterator[Sequence[U]]:
+        """`things`, `size` at a time, within the work of an answer.
+
+        Raises `GoneError` where nobody waits for it any more.
+        """
+        for start in range(0, len(things), size):
+            if self._given_up.is_set():
+                raise GoneError
+            yield things[start : start + size]
 
     def start(self, work: Callable[[Job], dict[str, Any]]) -> Job:
         """Begin a job: `work` calls `report` as it goes on, puts files into the job, and returns its result.
@@ -124,6 +146,7 @@ class Desk:
                     "This job is not known: it was forgotten, or the explorer was started anew; start again."
                 )
             self._jobs.move_to_end(key)
+            job.asked_at = time.monotonic()
         return job
 
     def cancel(self, key: str) -> None:

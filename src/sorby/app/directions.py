@@ -1,27 +1,26 @@
 """Tab Walk, directions: found, named by what was measured of them, and moved along."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from sorby.app.asked import condition_of
+from sorby.app.asked import condition_of, moves_of
 from sorby.app.desk import Desk, Job
 from sorby.app.generate import Condition, Truncation
+from sorby.app.given import GivenDesk, GivenGenerator, GivenOpened
 from sorby.app.opened import Opened
 from sorby.app.shown import measured, png, scale_bar
-from sorby.draw import Move, provenance
+from sorby.draw import provenance
 from sorby.errors import ConfigError, WeightsError
+from sorby.generator import Generator
 from sorby.latent.direction_files import load_directions, read_told, tell
-from sorby.latent.directions import Direction, Spread, by_name, offset, pca, random, sefa
+from sorby.latent.directions import Direction, Spread, move_along, pca, random, sefa
 from sorby.latent.effects import LEAST_RANDOM, LEAST_SEEDS, effects
 from sorby.latent.mix import layers_of, told
 
 router = APIRouter(tags=["directions"])
-
-FURTHEST_SD = 10.0
 
 
 class FindAsked(BaseModel):
@@ -39,15 +38,13 @@ class FindAsked(BaseModel):
 class Found:
     """Held by the job that found them."""
 
-    generator: str
+    generator: Generator
     directions: list[Direction]
 
 
 @router.get("/api/generators/{name}/directions")
-def known(request: Request, name: str) -> dict[str, Any]:
+def known(generator: GivenGenerator, opened: GivenOpened) -> dict[str, Any]:
     """The opened folders of directions that belong to a generator, and what one standard deviation along each does."""
-    opened: Opened = request.app.state.opened
-    opened.generator(name)
     folders, warnings = [], []
     for folder, where in opened.directions.items():
         try:
@@ -55,17 +52,14 @@ def known(request: Request, name: str) -> dict[str, Any]:
         except WeightsError as error:
             warnings.append(str(error))
             continue
-        if owner == request.app.state.hashes[name]:
+        if owner == generator.hash:
             folders.append({"name": folder, "directions": [{"name": key, "told": text} for key, text in each.items()]})
     return {"folders": folders, "warnings": warnings}
 
 
 @router.post("/api/generators/{name}/directions")
-async def find(request: Request, name: str, asked: FindAsked) -> dict[str, str]:
+async def find(generator: GivenGenerator, desk: GivenDesk, asked: FindAsked) -> dict[str, str]:
     """Begin to find directions and to measure what each does: the key of the job, which names them from then on."""
-    opened: Opened = request.app.state.opened
-    desk: Desk = request.app.state.desk
-    generator = opened.generator(name)
     values, _ = condition_of(generator, asked.condition)
     moved = layers_of(generator, asked.layers)
 
@@ -76,7 +70,7 @@ async def find(request: Request, name: str, asked: FindAsked) -> dict[str, str]:
         chance = random(spread, moved, num=asked.by_chance, seed=0)
         seeds = range(asked.seeds)
         rows = effects(generator, found, chance, seeds=seeds, condition=values, on_direction=job.report)
-        job.held = Found(name, found)
+        job.held = Found(generator, found)
         each = [{"name": d.name, "told": tell(row)} for d, row in zip(found, rows, strict=True)]
         return {"directions": each, "layers": told(generator, moved)}
 
@@ -86,7 +80,9 @@ async def find(request: Request, name: str, asked: FindAsked) -> dict[str, str]:
 @router.get("/api/generators/{name}/moved")
 async def moved(
     request: Request,
-    name: str,
+    generator: GivenGenerator,
+    opened: GivenOpened,
+    desk: GivenDesk,
     directions: Annotated[str, Query(description="An opened folder, or the key of the job that found them.")],
     move: Annotated[list[str], Query(description="NAME=SD, such as pca-1=1.5; repeatable.")] = [],  # noqa: B006
     seed: Annotated[int, Query(ge=0, lt=2**31)] = 0,
@@ -94,24 +90,17 @@ async def moved(
     condition: Condition = [],  # noqa: B006
 ) -> dict[str, Any]:
     """A seed as it is and moved, as PNGs, and what both measure."""
-    opened: Opened = request.app.state.opened
-    desk: Desk = request.app.state.desk
-    generator = opened.generator(name)
     values, warnings = condition_of(generator, condition)
-    amounts = _amounts(move)
+    amounts = moves_of(move)
 
     def work() -> dict[str, Any]:
-        every = _directions(request, name, directions)
-        along = [by_name(every, key) for key in amounts]
-        way = Move(", ".join(move), offset(generator, along, list(amounts.values()))) if amounts else None
+        every = _directions(generator, opened, desk, directions)
+        way = move_along(generator, every, amounts) if amounts else None
         size_um, pictures, shown = generator.card.pixel_size_um, [], []
         for step in (None, way):
-            (drawn,) = generator.images(
-                [seed], truncation=truncation, condition=values, offset=None if step is None else step.offset
-            )
-            about = provenance(
-                generator, request.app.state.hashes[name], seed, truncation=truncation, condition=values, move=step
-            )
+            offset = None if step is None else step.offset
+            (drawn,) = generator.images([seed], truncation=truncation, condition=values, offset=offset)
+            about = provenance(generator, generator.hash, seed, truncation=truncation, condition=values, move=step)
             pictures.append(drawn)
             shown.append(png(drawn, pixel_size_um=size_um, about=about))
         return {
@@ -125,32 +114,11 @@ async def moved(
     return await desk.answer(request, work)
 
 
-def _directions(request: Request, name: str, which: str) -> list[Direction]:
+def _directions(generator: Generator, opened: Opened, desk: Desk, which: str) -> list[Direction]:
     """Of an opened folder, or of a job. Raises `ConfigError` where neither is known or they are another generator's."""
-    opened: Opened = request.app.state.opened
-    desk: Desk = request.app.state.desk
     if which in opened.directions:
-        where: Path = opened.directions[which]
-        return load_directions(where, opened.generator(name))
+        return load_directions(opened.directions[which], generator)
     held = desk.job(which).held
-    if not isinstance(held, Found) or held.generator != name:
-        raise ConfigError(f"This job holds no directions of {name}: find them again.")
+    if not isinstance(held, Found) or held.generator is not generator:
+        raise ConfigError("This job holds no directions of this generator as it is now: find them again.")
     return held.directions
-
-
-def _amounts(texts: list[str]) -> dict[str, float]:
-    """Standard deviations by the names of directions. Raises `ConfigError` for anything else."""
-    amounts: dict[str, float] = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        try:
-            amount = float(value)
-        except ValueError:
-            amount = FURTHEST_SD + 1
-        if not abs(amount) <= FURTHEST_SD or name in amounts:
-            raise ConfigError(
-                f"Move {text[:40]!r}: expected NAME=SD, each once, of at most {FURTHEST_SD:g} standard deviations, "
-                "such as pca-1=1.5."
-            )
-        amounts[name] = amount
-    return amounts

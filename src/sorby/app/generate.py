@@ -1,16 +1,19 @@
 """Tab Generate: pictures of seeds, at conditions, with what they measure."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
+from jaxtyping import UInt8
 
 from sorby.app.asked import condition_of, one_of, seeds_of
-from sorby.app.desk import Desk
-from sorby.app.opened import Opened
-from sorby.app.shown import measured, png, scale_bar
-from sorby.draw import pixels_of, provenance
-from sorby.micrograph import encode_micrograph
+from sorby.app.given import GivenDesk, GivenGenerator
+from sorby.app.shown import measured, png, saved, scale_bar
+from sorby.draw import provenance
+from sorby.generator import Generator, Values
 
 router = APIRouter(tags=["generate"])
 
@@ -19,42 +22,74 @@ Condition = Annotated[list[str], Query(description="NAME=VALUE, one for each con
 NoiseSeed = Annotated[int | None, Query(ge=0, lt=2**31, description="Seed whose noise all pictures have.")]
 
 
-@router.get("/api/generators/{name}/pictures")
-async def pictures(
-    request: Request,
-    name: str,
-    seeds: Annotated[str, Query(description="Such as 0-15 or 3,7.")] = "0",
+@dataclass(frozen=True)
+class Drawing:
+    """How pictures are asked for, but for their seeds."""
+
+    generator: Generator
+    truncation: float
+    condition: Values | None
+    noise_seed: int | None
+    warnings: list[str]
+    """Of values outside the data."""
+
+    def draw(self, seeds: Sequence[int]) -> UInt8[np.ndarray, "n c h w"]:
+        """A picture a seed."""
+        return self.generator.images(
+            seeds, truncation=self.truncation, condition=self.condition, noise_seed=self.noise_seed
+        )
+
+    def about(self, seed: int) -> dict[str, str]:
+        """What the picture of `seed` says of itself."""
+        return provenance(
+            self.generator,
+            self.generator.hash,
+            seed,
+            truncation=self.truncation,
+            condition=self.condition,
+            noise_seed=self.noise_seed,
+        )
+
+
+async def _drawing(
+    generator: GivenGenerator,
     truncation: Truncation = 1.0,
     condition: Condition = [],  # noqa: B006
     noise_seed: NoiseSeed = None,
+) -> Drawing:
+    values, warnings = condition_of(generator, condition)
+    return Drawing(generator, truncation, values, noise_seed, warnings)
+
+
+@router.get("/api/generators/{name}/pictures")
+async def pictures(
+    request: Request,
+    desk: GivenDesk,
+    drawing: Annotated[Drawing, Depends(_drawing)],
+    seeds: Annotated[str, Query(description="Such as 0-15 or 3,7.")] = "0",
 ) -> dict[str, Any]:
     """Pictures of seeds as PNGs, their descriptors with units, and a warning for each value outside the data."""
-    opened: Opened = request.app.state.opened
-    desk: Desk = request.app.state.desk
-    generator, asked = opened.generator(name), seeds_of(seeds)
-    values, warnings = condition_of(generator, condition)
+    asked, generator = seeds_of(seeds), drawing.generator
+    card = generator.card
 
     def work() -> dict[str, Any]:
-        size_um = generator.card.pixel_size_um
-        drawn = generator.images(asked, truncation=truncation, condition=values, noise_seed=noise_seed)
-        hash_ = request.app.state.hashes[name]
+        drawn = [picture for some in desk.in_turns(asked, generator.num_at_once) for picture in drawing.draw(some)]
         shown = []
         for seed, picture in zip(asked, drawn, strict=True):
-            about = provenance(generator, hash_, seed, truncation=truncation, condition=values, noise_seed=noise_seed)
-            at = generator.condition_of(seed) if values is None else values
+            at = generator.condition_of(seed) if drawing.condition is None else drawing.condition
             shown.append(
                 {
                     "seed": seed,
-                    "png": png(picture, pixel_size_um=size_um, about=about),
+                    "png": png(picture, pixel_size_um=card.pixel_size_um, about=drawing.about(seed)),
                     "condition": dict(at),
-                    "told": generator.card.space.tell(at) if at else "",
+                    "told": card.space.tell(at) if at else "",
                 }
             )
         return {
             "pictures": shown,
-            "measured": measured(list(drawn), size_um),
-            "scale_bar": scale_bar(generator.card.size, size_um),
-            "warnings": warnings,
+            "measured": measured(drawn, card.pixel_size_um),
+            "scale_bar": scale_bar(card.size, card.pixel_size_um),
+            "warnings": drawing.warnings,
         }
 
     return await desk.answer(request, work)
@@ -63,33 +98,17 @@ async def pictures(
 @router.get("/api/generators/{name}/picture.{suffix}", response_class=Response)
 async def picture(
     request: Request,
-    name: str,
+    desk: GivenDesk,
+    drawing: Annotated[Drawing, Depends(_drawing)],
     suffix: str,
     seed: Annotated[int, Query(ge=0, lt=2**31)] = 0,
-    truncation: Truncation = 1.0,
-    condition: Condition = [],  # noqa: B006
-    noise_seed: NoiseSeed = None,
 ) -> Response:
     """One picture as a `png` or `tif` with scale and provenance, to the byte what `sorby generate` writes."""
-    opened: Opened = request.app.state.opened
-    desk: Desk = request.app.state.desk
-    generator = opened.generator(name)
     one_of(suffix, ("png", "tif"), "Format")
-    values, _ = condition_of(generator, condition)
 
-    def work() -> bytes:
-        (drawn,) = generator.images([seed], truncation=truncation, condition=values, noise_seed=noise_seed)
-        about = provenance(
-            generator,
-            request.app.state.hashes[name],
-            seed,
-            truncation=truncation,
-            condition=values,
-            noise_seed=noise_seed,
-        )
-        size_um = generator.card.pixel_size_um
-        return encode_micrograph(pixels_of(drawn), f".{suffix}", pixel_size_um=size_um, description=about)
+    def work() -> Response:
+        (drawn,) = drawing.draw([seed])
+        size_um = drawing.generator.card.pixel_size_um
+        return saved(drawn, f"seed{seed:04d}.{suffix}", pixel_size_um=size_um, about=drawing.about(seed))
 
-    kind = "image/png" if suffix == "png" else "image/tiff"
-    told = {"Content-Disposition": f'attachment; filename="seed{seed:04d}.{suffix}"'}
-    return Response(await desk.answer(request, work), media_type=kind, headers=told)
+    return await desk.answer(request, work)

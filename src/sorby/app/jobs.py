@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import Response
 
-from sorby.app.desk import Desk
+from sorby.app.given import GivenDesk
 from sorby.errors import ConfigError
 
 router = APIRouter(tags=["jobs"])
@@ -14,9 +14,8 @@ KINDS = {"png": "image/png", "tif": "image/tiff", "mp4": "video/mp4", "gif": "im
 
 
 @router.get("/api/jobs/{key}")
-def job(request: Request, key: str) -> dict[str, Any]:
+def job(key: str, desk: GivenDesk) -> dict[str, Any]:
     """State, progress, and, when it is finished, the result of a job."""
-    desk: Desk = request.app.state.desk
     found = desk.job(key)
     return {
         "key": key,
@@ -30,17 +29,15 @@ def job(request: Request, key: str) -> dict[str, Any]:
 
 
 @router.delete("/api/jobs/{key}")
-def cancel(request: Request, key: str) -> dict[str, str]:
+def cancel(key: str, desk: GivenDesk) -> dict[str, str]:
     """Tell a job to stop: it does so before its next step."""
-    desk: Desk = request.app.state.desk
     desk.cancel(key)
     return {"key": key}
 
 
 @router.get("/api/jobs/{key}/{file}", response_class=Response)
-def file(request: Request, key: str, file: str) -> Response:
+def file(key: str, file: str, desk: GivenDesk) -> Response:
     """A file that a job made."""
-    desk: Desk = request.app.state.desk
     files = desk.job(key).files
     if file not in files:
         raise ConfigError(f"The job has no file {file!r}: it has {', '.join(files) or 'none'}.")

@@ -4,20 +4,19 @@ import io
 import json
 import secrets
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from jaxtyping import UInt8
 from PIL import Image
 from pydantic import BaseModel, Field
 
 from sorby.app.asked import one_of
-from sorby.app.desk import Desk, Job
-from sorby.app.opened import Opened
+from sorby.app.desk import Job
+from sorby.app.given import GivenDesk, GivenOpened, GivenSides
 from sorby.app.shown import scale_bar
-from sorby.app.sides import Sides
 from sorby.app.trials import Trial, Trials
 from sorby.draw import pixels_of, provenance
 from sorby.errors import ConfigError
@@ -49,15 +48,38 @@ class Answered(BaseModel):
     confidence: int | None = Field(None, ge=1, le=3, description="1 a guess, 2 fairly sure, 3 certain.")
 
 
-@router.post("/api/judge")
-def begin(request: Request, asked: BlindAsked) -> dict[str, str]:
-    """Begin to draw a test: the key of the job, whose result is the token of the test."""
-    opened: Opened = request.app.state.opened
-    sides: Sides = request.app.state.sides
-    desk: Desk = request.app.state.desk
+async def _trials(request: Request) -> Trials:
     trials: Trials = request.app.state.trials
+    return trials
+
+
+GivenTrials = Annotated[Trials, Depends(_trials)]
+
+
+async def _trial(token: str, trials: GivenTrials) -> Trial:
+    return trials.get(token)
+
+
+GivenTrial = Annotated[Trial, Depends(_trial)]
+
+
+async def _ended(trial: GivenTrial) -> Trial:
+    """Raises `ConfigError` while a test goes on."""
+    if not trial.is_over:
+        raise ConfigError(f"{len(trial.judged)} of {len(trial.items)} are judged: the result is told when all are.")
+    return trial
+
+
+EndedTrial = Annotated[Trial, Depends(_ended)]
+
+
+@router.post("/api/judge")
+def begin(
+    trials: GivenTrials, opened: GivenOpened, sides: GivenSides, desk: GivenDesk, asked: BlindAsked
+) -> dict[str, str]:
+    """Begin to draw a test: the key of the job, whose result is the token of the test."""
     generator, data = opened.generator(asked.generator), sides.view(asked.dataset, asked.side)
-    side, hash_ = asked.side or sides.names(asked.dataset)[0], request.app.state.hashes[asked.generator]
+    side = asked.side or sides.names(asked.dataset)[0]
 
     def work(job: Job) -> dict[str, Any]:
         scale = other_scale(generator.card, data, learnt_from=sides.learnt(generator, asked.dataset))
@@ -77,13 +99,13 @@ def begin(request: Request, asked: BlindAsked) -> dict[str, str]:
         shown = {"num": asked.num, "notes": notes, "scale_bar": bar}
         about = {
             "generator": asked.generator,
-            "generator_hash": hash_,
+            "generator_hash": generator.hash,
             "dataset": asked.dataset,
             "side": side,
             "truncation": asked.truncation,
             "began": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        trial = Trial(test.items, asked.judge.strip(), about, shown)
+        trial = Trial(generator, test.items, asked.judge.strip(), about, shown)
         trials.add(trial)
         return {"token": trial.token}
 
@@ -91,68 +113,50 @@ def begin(request: Request, asked: BlindAsked) -> dict[str, str]:
 
 
 @router.get("/api/judge/{token}")
-def state(request: Request, token: str) -> dict[str, Any]:
+def state(trial: GivenTrial) -> dict[str, Any]:
     """How far a test is; nothing that tells real from generated."""
-    trial = _trial(request, token)
     return {**trial.shown, "judge": trial.judge, "judged": len(trial.judged), "is_over": trial.is_over}
 
 
 @router.get("/api/judge/{token}/pictures/{number}.png", response_class=Response)
-def picture(request: Request, token: str, number: int) -> Response:
+def picture(trial: GivenTrial, number: int) -> Response:
     """A picture, from 0: until the test is over all are files of one kind and length, then a generated one says so."""
-    trial = _trial(request, token)
     if not 0 <= number < len(trial.items):
         raise ConfigError(f"Picture {number + 1} is not in this test, which has {len(trial.items)}.")
     item = trial.items[number]
-    data = _signed(request, trial, item) if trial.is_over and item.seed is not None else _unmarked(item.picture)
+    data = _signed(trial, item) if trial.is_over and item.seed is not None else _unmarked(item.picture)
     return Response(data, media_type="image/png")
 
 
 @router.post("/api/judge/{token}/answers")
-def answer(request: Request, token: str, answered: Answered) -> dict[str, Any]:
+def answer(trial: GivenTrial, answered: Answered) -> dict[str, Any]:
     """Judge the next picture; whether that was right is told at the end."""
-    trial = _trial(request, token)
     trial.answer(answered.number, answered.answer, seconds=answered.seconds, confidence=answered.confidence)
     return {"judged": len(trial.judged), "is_over": trial.is_over}
 
 
 @router.post("/api/judge/{token}/end")
-def end(request: Request, token: str) -> dict[str, Any]:
+def end(trial: GivenTrial) -> dict[str, Any]:
     """End a test before its last picture; the result is of those judged."""
-    trial = _trial(request, token)
     trial.end()
     return {"judged": len(trial.judged), "is_over": True}
 
 
 @router.get("/api/judge/{token}/result")
-def result(request: Request, token: str) -> dict[str, Any]:
+def result(trial: EndedTrial) -> dict[str, Any]:
     """What a test came to, how it was made, and every picture with its answer and the truth."""
-    return _result(_over(request, token))
+    return _result(trial)
 
 
 @router.get("/api/judge/{token}/result.{suffix}", response_class=Response)
-def result_file(request: Request, token: str, suffix: str) -> Response:
+def result_file(trial: EndedTrial, suffix: str) -> Response:
     """The record as a `csv`, a row a picture, or all of the result as `json`."""
-    trial = _over(request, token)
     if one_of(suffix, ("csv", "json"), "Format") == "csv":
         text, kind = as_csv(trial.judged, judge=trial.judge), "text/csv; charset=utf-8"
         data = text.encode("utf-8-sig")  # which spreadsheets take for what it is
     else:
         data, kind = json.dumps(_result(trial), indent=2).encode(), "application/json"
     return Response(data, media_type=kind, headers={"Content-Disposition": f'attachment; filename="judged.{suffix}"'})
-
-
-def _trial(request: Request, token: str) -> Trial:
-    trials: Trials = request.app.state.trials
-    return trials.get(token)
-
-
-def _over(request: Request, token: str) -> Trial:
-    """Raises `ConfigError` while a test goes on."""
-    trial = _trial(request, token)
-    if not trial.is_over:
-        raise ConfigError(f"{len(trial.judged)} of {len(trial.items)} are judged: the result is told when all are.")
-    return trial
 
 
 def _result(trial: Trial) -> dict[str, Any]:
@@ -173,17 +177,10 @@ def _unmarked(picture: UInt8[np.ndarray, "c s s"]) -> bytes:
     return file.getvalue()
 
 
-def _signed(request: Request, trial: Trial, item: Item) -> bytes:
+def _signed(trial: Trial, item: Item) -> bytes:
     """A generated picture that says what it is."""
-    opened: Opened = request.app.state.opened
-    generator = opened.generator(trial.about["generator"])
     assert item.seed is not None
-    about = provenance(
-        generator,
-        trial.about["generator_hash"],
-        item.seed,
-        truncation=trial.about["truncation"],
-        condition=item.condition,
-    )
+    generator, truncation = trial.generator, trial.about["truncation"]
+    about = provenance(generator, generator.hash, item.seed, truncation=truncation, condition=item.condition)
     size_um = generator.card.pixel_size_um
     return encode_micrograph(pixels_of(item.picture), ".png", pixel_size_um=size_um, description=about)

@@ -4,13 +4,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from sorby.app.asked import condition_of, seeds_of
-from sorby.app.desk import Desk
 from sorby.app.generate import Condition, Truncation
-from sorby.app.opened import Opened
+from sorby.app.given import GivenDesk, GivenGenerator
 from sorby.app.shown import png
 from sorby.draw import provenance
 from sorby.errors import ConfigError
@@ -29,7 +29,8 @@ Layers = Annotated[str | None, Query(description="Such as 0-3 (coarse) or 6-9 (f
 @router.get("/api/generators/{name}/mixtures")
 async def mixtures(
     request: Request,
-    name: str,
+    generator: GivenGenerator,
+    desk: GivenDesk,
     rows: Rows = "0,1,2",
     columns: Columns = "3,4,5",
     layers: Layers = None,
@@ -37,19 +38,18 @@ async def mixtures(
     condition: Condition = [],  # noqa: B006
 ) -> dict[str, Any]:
     """PNGs of the seeds of rows and columns, and of each row with the style of each column in some layers."""
-    opened: Opened = request.app.state.opened
-    desk: Desk = request.app.state.desk
-    generator = opened.generator(name)
     left, top, which = _few(rows, "rows"), _few(columns, "columns"), layers_of(generator, layers)
     values, warnings = condition_of(generator, condition)
 
     def work() -> dict[str, Any]:
         def shown(picture: Any, seed: int, more: dict[str, str]) -> str:
-            hash_ = request.app.state.hashes[name]
-            about = provenance(generator, hash_, seed, truncation=truncation, condition=values) | more
+            about = provenance(generator, generator.hash, seed, truncation=truncation, condition=values) | more
             return png(picture, pixel_size_um=generator.card.pixel_size_um, about=about)
 
-        mixed = mix(generator, left, top, which, condition=values, truncation=truncation)
+        columns_of = [
+            mix(generator, left, one, which, condition=values, truncation=truncation) for one in desk.in_turns(top, 1)
+        ]
+        mixed = np.concatenate(columns_of, axis=1)
         alone = generator.images([*left, *top], truncation=truncation, condition=values)
         own = [shown(picture, seed, {}) for picture, seed in zip(alone, [*left, *top], strict=True)]
         both = [
@@ -73,7 +73,8 @@ async def mixtures(
 @router.get("/api/generators/{name}/mixture.png", response_class=Response)
 async def sheet(
     request: Request,
-    name: str,
+    generator: GivenGenerator,
+    desk: GivenDesk,
     rows: Rows = "0,1,2",
     columns: Columns = "3,4,5",
     layers: Layers = None,
@@ -81,9 +82,6 @@ async def sheet(
     condition: Condition = [],  # noqa: B006
 ) -> Response:
     """All mixtures as one picture, to the byte the sheet that `sorby mix` writes."""
-    opened: Opened = request.app.state.opened
-    desk: Desk = request.app.state.desk
-    generator = opened.generator(name)
     left, top, which = _few(rows, "rows"), _few(columns, "columns"), layers_of(generator, layers)
     values, _ = condition_of(generator, condition)
 

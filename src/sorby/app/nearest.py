@@ -10,10 +10,9 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from sorby.app.asked import condition_of
-from sorby.app.desk import Desk, Job
-from sorby.app.opened import Opened
+from sorby.app.desk import Job
+from sorby.app.given import GivenDesk, GivenGenerator, GivenOpened, GivenSides
 from sorby.app.shown import png
-from sorby.app.sides import Sides
 from sorby.data.dataset import Dataset
 from sorby.draw import provenance
 from sorby.errors import ConfigError
@@ -50,10 +49,8 @@ class NearestAsked(BaseModel):
 
 
 @router.post("/api/datasets/{name}/index")
-def index(request: Request, name: str) -> dict[str, str]:
+def index(request: Request, name: str, desk: GivenDesk, known: GivenSides) -> dict[str, str]:
     """Begin to read the training pictures of a dataset, once, before `nearest` is asked: the key of the job."""
-    desk: Desk = request.app.state.desk
-    known: Sides = request.app.state.sides
     names, indices = known.names(name), request.app.state.indices
     train = known.view(name, "train")
     held_out = known.view(name, "held-out") if "held-out" in names else None
@@ -64,7 +61,7 @@ def index(request: Request, name: str) -> dict[str, str]:
         )
 
     def work(job: Job) -> dict[str, Any]:
-        if name not in indices:
+        if name not in indices or indices[name].train is not train:
             indices[name] = _index(train, held_out, job)
         return {"train": len(train), "held_out": len(indices[name].by_chance or ())}
 
@@ -72,15 +69,20 @@ def index(request: Request, name: str) -> dict[str, str]:
 
 
 @router.get("/api/generators/{name}/nearest")
-async def nearest(request: Request, name: str, asked: Annotated[NearestAsked, Query()]) -> dict[str, Any]:
+async def nearest(
+    request: Request,
+    name: str,
+    generator: GivenGenerator,
+    opened: GivenOpened,
+    desk: GivenDesk,
+    sides: GivenSides,
+    asked: Annotated[NearestAsked, Query()],
+) -> dict[str, Any]:
     """The training picture most like a generated one, and how like one held-out pictures are (`sorby.metrics.copies`).
 
     Mirrored or turned by right angles and shifted by up to a quarter of its side; 1 is the same structure, 0 none.
     """
-    opened: Opened = request.app.state.opened
-    desk: Desk = request.app.state.desk
-    sides: Sides = request.app.state.sides
-    generator, data = opened.generator(name), opened.dataset(asked.dataset)
+    data = opened.dataset(asked.dataset)
     values, _ = condition_of(generator, asked.condition)
     if generator.card.size != data.size:
         raise ConfigError(
@@ -90,13 +92,12 @@ async def nearest(request: Request, name: str, asked: Annotated[NearestAsked, Qu
     if asked.dataset not in request.app.state.indices:
         raise ConfigError(f"The training pictures of {asked.dataset} were not read yet: ask for its index first.")
     index: Index = request.app.state.indices[asked.dataset]
-    hash_ = request.app.state.hashes[name]
 
     def work() -> dict[str, Any]:
         drawn = generator.images([asked.seed], truncation=asked.truncation, condition=values)
         (found,) = find_among(drawn, index.known)
         patch, (original,) = index.train.patches[found.nearest], index.train.images([found.nearest])
-        about = provenance(generator, hash_, asked.seed, truncation=asked.truncation, condition=values)
+        about = provenance(generator, generator.hash, asked.seed, truncation=asked.truncation, condition=values)
         real, size_um = {"file": patch.file, "parent": patch.parent}, patch.pixel_size_um
         return {
             "seed": asked.seed,

@@ -1,24 +1,46 @@
 """What the explorer shows: all that was named when it was started, and nothing else of this machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from sorby.data.dataset import Dataset, is_dataset
-from sorby.errors import ConfigError, DataError
-from sorby.generator import Generator
+from sorby.errors import ConfigError, DataError, SorbyError
+from sorby.generator import Generator, generator_folder
 from sorby.shipped import located
 
 T = TypeVar("T")
+
+
+class Live(Generic[T]):
+    """What some files hold, read again where they were written anew: a run that learns, a dataset prepared again."""
+
+    def __init__(self, read: Callable[[], T], files: Callable[[], Sequence[Path]]) -> None:
+        self._read, self._files = read, files
+        self._stamps, self._value = self._look(), read()
+
+    def get(self) -> T:
+        """As it is now; as it was before where that cannot be read, as in the middle of being replaced."""
+        try:
+            if (now := self._look()) != self._stamps:
+                self._value, self._stamps = self._read(), now
+        except (OSError, SorbyError):
+            pass
+        return self._value
+
+    def _look(self) -> list[tuple[int, int, int]]:
+        found = [path.stat() for path in self._files() if path.exists()]
+        return [(file.st_ino, file.st_mtime_ns, file.st_size) for file in found]
 
 
 @dataclass(frozen=True)
 class Opened:
     """Everything by its name, which is that of its folder or file."""
 
-    generators: Mapping[str, Generator] = field(default_factory=dict)
-    datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    generators: Mapping[str, Live[Generator]] = field(default_factory=dict)
+    datasets: Mapping[str, Live[Dataset]] = field(default_factory=dict)
     runs: Mapping[str, Path] = field(default_factory=dict)
     studies: Mapping[str, Path] = field(default_factory=dict)
     directions: Mapping[str, Path] = field(default_factory=dict)
@@ -28,11 +50,11 @@ class Opened:
 
     def generator(self, name: str) -> Generator:
         """Raises `ConfigError` where none of this name was opened; so do the others."""
-        return _named(self.generators, name, "generator")
+        return _named(self.generators, name, "generator").get()
 
     def dataset(self, name: str) -> Dataset:
         """The dataset of a name."""
-        return _named(self.datasets, name, "dataset")
+        return _named(self.datasets, name, "dataset").get()
 
     def run(self, name: str) -> Path:
         """The folder of a run."""
@@ -70,9 +92,9 @@ def _open(source: Path, found: Opened, device: str) -> None:
         if is_run:
             _add(found.runs, source)
         if not is_run or any((source / side / "config.json").is_file() for side in ("best", "last")):
-            _add(found.generators, source, Generator.load(source, device=device))
+            _add(found.generators, source, _live_generator(source, device))
     elif is_dataset(source):
-        _add(found.datasets, source, Dataset.open(source))
+        _add(found.datasets, source, Live(partial(Dataset.open, source), lambda: (source, source / "dataset.toml")))
     elif not (source / "report.html").is_file():
         raise DataError(
             f"{source} is nothing that can be explored: expected a generator, a run, a dataset, the folder of a study, "
@@ -80,6 +102,12 @@ def _open(source: Path, found: Opened, device: str) -> None:
         )
     if (source / "report.html").is_file():
         _add(found.reports, source)
+
+
+def _live_generator(source: Path, device: str) -> Live[Generator]:
+    return Live(
+        partial(Generator.load, source, device=device), lambda: [generator_folder(source) / "model.safetensors"]
+    )
 
 
 def _add(kind: Mapping[str, T], source: Path, value: T | None = None) -> None:

@@ -3,21 +3,21 @@
 A micrograph is held in memory alone, under the key of its job, and forgotten with it.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
+from jaxtyping import UInt8
 
-from sorby.app.asked import condition_of, one_of
+from sorby.app.asked import condition_of, moves_of, one_of
 from sorby.app.desk import Desk, Job
 from sorby.app.generate import Condition, NoiseSeed, Truncation
-from sorby.app.opened import Opened
-from sorby.app.shown import measured, png, scale_bar
+from sorby.app.given import GivenDesk, GivenGenerator
+from sorby.app.shown import measured, png, saved, scale_bar
 from sorby.app.upload import MIB, body_of
-from sorby.draw import pixels_of
 from sorby.errors import ConfigError
 from sorby.generator import Generator, Values
 from sorby.latent.directions import Direction, Spread, pca
@@ -26,7 +26,7 @@ from sorby.latent.project import DATASET_STEPS, STEPS, Projection, Step, project
 from sorby.latent.projection_files import correlation, difference, difference_map
 from sorby.latent.target import Target, target_of
 from sorby.latent.walk import Stop
-from sorby.micrograph import decode_micrograph, encode_micrograph
+from sorby.micrograph import decode_micrograph
 from sorby.models.place import name_of
 
 router = APIRouter(tags=["project"])
@@ -37,7 +37,6 @@ MOST_PIXELS = 2**26
 EFFORTS = {"quick": DATASET_STEPS, "thorough": STEPS}
 SPACES: dict[str, Literal["w", "w+"]] = {"w": "w", "w+": "w+"}
 DIRECTIONS = 4
-MOST_SD = 10.0
 
 BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"format": "binary"}}}}}
 
@@ -46,7 +45,7 @@ BODY = {"requestBody": {"required": True, "content": {"application/octet-stream"
 class Projected:
     """What a projection holds for edits of it."""
 
-    generator: str
+    generator: Generator
     place: Stop
     condition: Values
     directions: tuple[Direction, ...]
@@ -59,7 +58,8 @@ class Projected:
 @router.post("/api/generators/{name}/projections", openapi_extra=BODY)
 async def begin(
     request: Request,
-    name: str,
+    generator: GivenGenerator,
+    desk: GivenDesk,
     file: Annotated[str, Query(max_length=300, description="Name of the micrograph, for people.")] = "micrograph",
     effort: Annotated[str, Query(description="quick or thorough: 100 or 300 steps.")] = "quick",
     space: Annotated[str, Query(description="w: one w for all layers; w+: one for each, closer and less true.")] = "w",
@@ -67,9 +67,6 @@ async def begin(
     condition: Condition = [],  # noqa: B006
 ) -> dict[str, Any]:
     """Project a micrograph, the body of the request as a TIFF, PNG, JPEG or BMP: the key of the job, and notes."""
-    opened: Opened = request.app.state.opened
-    desk: Desk = request.app.state.desk
-    generator = opened.generator(name)
     one_of(effort, list(EFFORTS), "Effort")
     one_of(space, list(SPACES), "Space")
     values, warnings = condition_of(generator, condition)
@@ -96,42 +93,40 @@ async def begin(
         )
         sought = f"{space}, {EFFORTS[effort]} steps, noise {'fitted' if fit_noise else 'as drawn'}"
         job.held = Projected(
-            name,
+            generator,
             found.stop(0, target.name),
             found.conditions[0],
             _directions(generator, found),
             None if target.pixel_size_um is None else generator.card.pixel_size_um,
             "; ".join([sought, *target.notes]),
         )
-        return _result(generator, request.app.state.hashes[name], target, found, job.held) | {"warnings": warnings}
+        return _result(target, found, job.held) | {"warnings": warnings}
 
     return {"key": desk.start(work).key, "notes": list(target.notes)}
 
 
-def _asked_edit(
+async def _asked_edit(
     truncation: Truncation = 1.0,
     move: Annotated[list[str], Query(description="DIRECTION=SD, such as pca-1=2.")] = [],  # noqa: B006
     seed: Annotated[int, Query(ge=0, lt=2**31, description="Where the walk leads.")] = 0,
     share: Annotated[float, Query(ge=0, le=1, description="How far to walk to the picture of the seed.")] = 0.0,
     noise_seed: NoiseSeed = None,
 ) -> Edit:
-    return Edit(truncation=truncation, seed=seed, share=share, moves=_moves(move), noise_seed=noise_seed)
+    return Edit(truncation=truncation, seed=seed, share=share, moves=moves_of(move), noise_seed=noise_seed)
 
 
 AskedEdit = Annotated[Edit, Depends(_asked_edit)]
 
 
 @router.get("/api/projections/{key}/edit")
-async def edit(request: Request, key: str, asked: AskedEdit) -> dict[str, Any]:
+async def edit(request: Request, key: str, desk: GivenDesk, asked: AskedEdit) -> dict[str, Any]:
     """A projection with an edit, as a PNG, with what it measures."""
-    desk: Desk = request.app.state.desk
-    generator, held = _held(request, key)
+    held = _held(desk, key)
 
     def work() -> dict[str, Any]:
-        picture, about = _drawn(generator, request.app.state.hashes[held.generator], held, asked)
-        size_um = generator.card.pixel_size_um
+        picture, about = _drawn(held, asked)
         return {
-            "png": png(picture, pixel_size_um=size_um, about=about),
+            "png": png(picture, pixel_size_um=held.generator.card.pixel_size_um, about=about),
             "told": asked.tell(),
             "measured": measured([picture], held.size_um),
         }
@@ -140,37 +135,32 @@ async def edit(request: Request, key: str, asked: AskedEdit) -> dict[str, Any]:
 
 
 @router.get("/api/projections/{key}/edit.{suffix}", response_class=Response)
-async def edit_file(request: Request, key: str, suffix: str, asked: AskedEdit) -> Response:
+async def edit_file(request: Request, key: str, suffix: str, desk: GivenDesk, asked: AskedEdit) -> Response:
     """A projection with an edit as a `png` or `tif`, with scale and provenance."""
-    desk: Desk = request.app.state.desk
-    generator, held = _held(request, key)
+    held = _held(desk, key)
     one_of(suffix, ("png", "tif"), "Format")
 
-    def work() -> bytes:
-        picture, about = _drawn(generator, request.app.state.hashes[held.generator], held, asked)
-        size_um = generator.card.pixel_size_um
-        return encode_micrograph(pixels_of(picture), f".{suffix}", pixel_size_um=size_um, description=about)
+    def work() -> Response:
+        picture, about = _drawn(held, asked)
+        size_um = held.generator.card.pixel_size_um
+        return saved(picture, f"projection.{suffix}", pixel_size_um=size_um, about=about)
 
-    kind = "image/png" if suffix == "png" else "image/tiff"
-    told = {"Content-Disposition": f'attachment; filename="projection.{suffix}"'}
-    return Response(await desk.answer(request, work), media_type=kind, headers=told)
+    return await desk.answer(request, work)
 
 
 @router.delete("/api/projections/{key}")
-def forget(request: Request, key: str) -> dict[str, str]:
+def forget(key: str, desk: GivenDesk) -> dict[str, str]:
     """Stop a projection where it is under way, and keep nothing of it or of its micrograph."""
-    desk: Desk = request.app.state.desk
     desk.forget(key)
     return {"key": key}
 
 
-def _held(request: Request, key: str) -> tuple[Generator, Projected]:
+def _held(desk: Desk, key: str) -> Projected:
     """Raises `ConfigError` where the job is not a projection, or not finished."""
-    opened: Opened = request.app.state.opened
-    held = request.app.state.desk.job(key).held
+    held = desk.job(key).held
     if not isinstance(held, Projected):
         raise ConfigError("This job holds no projection yet: wait until it is finished, or start again.")
-    return opened.generator(held.generator), held
+    return held
 
 
 def _directions(generator: Generator, found: Projection) -> tuple[Direction, ...]:
@@ -178,60 +168,46 @@ def _directions(generator: Generator, found: Projection) -> tuple[Direction, ...
     return tuple(pca(spread, range(generator.network.num_styles), num=DIRECTIONS))
 
 
-def _result(generator: Generator, hash_: str, target: Target, found: Projection, held: Projected) -> dict[str, Any]:
-    picture, size_um = found.images[0], generator.card.pixel_size_um
+def _result(target: Target, found: Projection, held: Projected) -> dict[str, Any]:
+    picture, card = found.images[0], held.generator.card
     apart, most = difference_map(target.picture, picture)
     real = {"source": target.name, "synthetic": "false"}
-    about = _about(hash_, held, Edit(), torch.float32)
+    about = _about(held, Edit(), torch.float32)
     mixed = about | {"shows": "difference of a real micrograph and its projection, which is synthetic"}
     return {
         "name": target.name,
         "target": png(target.picture, pixel_size_um=target.pixel_size_um, about=real),
-        "projection": png(picture, pixel_size_um=size_um, about=about),
-        "difference": png(apart, pixel_size_um=size_um, about=mixed),
+        "projection": png(picture, pixel_size_um=card.pixel_size_um, about=about),
+        "difference": png(apart, pixel_size_um=card.pixel_size_um, about=mixed),
         "largest_difference": most,
         "mean_difference": float(difference(target.picture, picture).mean()),
         "distance": float(found.distances[0]),
         "correlation": correlation(target.picture, picture),
         "notes": list(target.notes),
         "condition": dict(held.condition),
-        "told": generator.card.space.tell(held.condition) if held.condition else "",
+        "told": card.space.tell(held.condition) if held.condition else "",
         "directions": [{"name": direction.name, "share": direction.share} for direction in held.directions],
         "measured": measured([target.picture, picture], held.size_um),
-        "scale_bar": scale_bar(generator.card.size, held.size_um),
+        "scale_bar": scale_bar(card.size, held.size_um),
     }
 
 
-def _drawn(generator: Generator, hash_: str, held: Projected, asked: Edit) -> tuple[Any, dict[str, str]]:
-    point = edited(generator, held.place, asked, condition=held.condition, directions=held.directions)
-    (picture,) = generator.draw(point.ws[None], [layer[None] for layer in point.noise])
-    return picture, _about(hash_, held, asked, generator.dtype)
+def _drawn(held: Projected, asked: Edit) -> tuple[UInt8[np.ndarray, "c h w"], dict[str, str]]:
+    point = edited(held.generator, held.place, asked, condition=held.condition, directions=held.directions)
+    (picture,) = held.generator.draw(point.ws[None], [layer[None] for layer in point.noise])
+    return picture, _about(held, asked, held.generator.dtype)
 
 
-def _about(hash_: str, held: Projected, asked: Edit, dtype: torch.dtype) -> dict[str, str]:
+def _about(held: Projected, asked: Edit, dtype: torch.dtype) -> dict[str, str]:
     return {
         "synthetic": "true",
-        "generator": hash_,
+        "generator": held.generator.hash,
         "projection": f"projection of {held.place.name}",
         "projected": held.how,
         "edits": asked.tell(),
         "precision": name_of(dtype),
         **{f"condition {name}": str(value) for name, value in held.condition.items()},
     }
-
-
-def _moves(texts: list[str]) -> dict[str, float]:
-    """`pca-1=2` and so on to standard deviations by name."""
-    found: dict[str, float] = {}
-    for text in texts:
-        name, _, amount = text.partition("=")
-        try:
-            found[name] = float(amount)
-        except ValueError:
-            found[name] = math.nan
-        if not abs(found[name]) <= MOST_SD:
-            raise ConfigError(f"Move {text[:40]!r}: expected DIRECTION=SD of at most {MOST_SD:g}, such as pca-1=2.")
-    return found
 
 
 def _plain(file: str) -> str:

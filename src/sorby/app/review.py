@@ -10,8 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import TypeAdapter, ValidationError
 
-from sorby.app.desk import Desk
-from sorby.app.opened import Opened
+from sorby.app.given import GivenDesk, GivenOpened
 from sorby.app.upload import MIB, body_of
 from sorby.data.dataset import Dataset
 from sorby.data.overrides import Decision, overrides_path, read_overrides, write_overrides
@@ -29,32 +28,32 @@ BODY = {"requestBody": {"required": True, "content": {"application/json": {"sche
 
 
 @router.get("/api/datasets/{name}/review")
-async def review(request: Request, name: str) -> dict[str, Any]:
+async def review(request: Request, name: str, opened: GivenOpened, desk: GivenDesk) -> dict[str, Any]:
     """Each micrograph: kept or rejected and why, what it measures, warnings; and the decisions of the override list."""
-    opened: Opened = request.app.state.opened
-    desk: Desk = request.app.state.desk
     dataset = opened.dataset(name)
     return await desk.answer(request, lambda: _review(dataset))
 
 
 @router.get("/api/datasets/{name}/preview", response_class=Response)
-async def preview(request: Request, name: str, file: Annotated[str, Query(description="Of `review`.")]) -> Response:
+async def preview(
+    request: Request,
+    name: str,
+    opened: GivenOpened,
+    desk: GivenDesk,
+    file: Annotated[str, Query(description="Of `review`.")],
+) -> Response:
     """A micrograph in small, from the review sheet beside the dataset, or else its first patch."""
-    opened: Opened = request.app.state.opened
-    desk: Desk = request.app.state.desk
     dataset = opened.dataset(name)
     picture = await desk.answer(request, lambda: _preview(dataset, file))
     return Response(picture, media_type="image/png" if picture.startswith(b"\x89PNG") else "image/jpeg")
 
 
 @router.post("/api/datasets/{name}/overrides", openapi_extra=BODY)
-async def decide(request: Request, name: str) -> dict[str, Any]:
+async def decide(request: Request, name: str, opened: GivenOpened, desk: GivenDesk) -> dict[str, Any]:
     """Write decisions, `keep`, `reject` or none by name, into the override list beside the dataset; the new review.
 
     Those that are not named stay as they are, so that two people who review at once do not undo each other's.
     """
-    opened: Opened = request.app.state.opened
-    desk: Desk = request.app.state.desk
     dataset = opened.dataset(name)
     data = await body_of(request, MOST_BYTES, "The list of decisions")
     try:

@@ -52,7 +52,7 @@ def application(opened: Opened, *, host: str = "127.0.0.1", password: str | None
     app = FastAPI(title="Sorby", version=version("sorby"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.opened, app.state.desk = opened, Desk()
     app.state.sides, app.state.indices, app.state.trials = Sides(opened), {}, Trials()
-    app.state.hashes = {name: generator.hash for name, generator in opened.generators.items()}
+    app.state.uploads = 0
     app.add_exception_handler(SorbyError, _told)
     app.add_exception_handler(RequestValidationError, _unfit)
     app.add_exception_handler(GoneError, _gone)
@@ -77,7 +77,7 @@ def about(opened: Opened) -> dict[str, Any]:
                 "layers": generator.network.num_styles,
                 "about": describe(generator.card),
             }
-            for name, generator in opened.generators.items()
+            for name, generator in ((name, opened.generator(name)) for name in opened.generators)
         ],
         "datasets": [
             {
@@ -87,7 +87,7 @@ def about(opened: Opened) -> dict[str, Any]:
                 "pixel_size_um": dataset.pixel_size_um,
                 "conditions": [condition.model_dump() for condition in dataset.space.conditions],
             }
-            for name, dataset in opened.datasets.items()
+            for name, dataset in ((name, opened.dataset(name)) for name in opened.datasets)
         ],
         "runs": list(opened.runs),
         "studies": list(opened.studies),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from fastapi.responses import Response
 from jaxtyping import UInt8
 
 from sorby.draw import pixels_of
@@ -19,6 +20,16 @@ def png(picture: UInt8[np.ndarray, "c h w"], *, pixel_size_um: float | None, abo
     """A picture as a `data:` address; `about` is written into it, so that it says what it is wherever it is saved."""
     data = encode_micrograph(pixels_of(picture), ".png", pixel_size_um=pixel_size_um, description=about)
     return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def saved(
+    picture: UInt8[np.ndarray, "c h w"], name: str, *, pixel_size_um: float | None, about: Mapping[str, str]
+) -> Response:
+    """A picture as a file `name`, which ends in .png or .tif, to be saved by a browser; `about` is written into it."""
+    suffix = name[name.rindex(".") :]
+    data = encode_micrograph(pixels_of(picture), suffix, pixel_size_um=pixel_size_um, description=about)
+    told = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(data, media_type={".png": "image/png", ".tif": "image/tiff"}[suffix], headers=told)
 
 
 def scale_bar(width_px: int, pixel_size_um: float | None) -> dict[str, Any] | None:

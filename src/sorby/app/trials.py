@@ -2,23 +2,28 @@
 
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
 from sorby.errors import ConfigError
 from sorby.evaluation.blind import Item
+from sorby.generator import Generator
 from sorby.metrics.blind import Judged, Kind
 
 MOST_TRIALS = 300
 MOST_BYTES = 2**28
-"""Of the pictures of all tests; those longest not looked at are forgotten first."""
+"""Of the pictures of all tests; of those that are over, the ones longest not looked at are forgotten first."""
+ABANDONED_S = 24 * 3600.0
+"""A test that nobody looked at for so long may be forgotten before it is over."""
 
 
 @dataclass(eq=False)
 class Trial:
     """A test of one judge."""
 
+    generator: Generator
     items: tuple[Item, ...]
     judge: str
     about: dict[str, Any]
@@ -28,12 +33,18 @@ class Trial:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     judged: list[Judged] = field(default_factory=list)
     is_ended: bool = False
+    looked_at: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def is_over(self) -> bool:
         """Whether the truth may be told."""
         return self.is_ended or len(self.judged) == len(self.items)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody looked at it for a day."""
+        return time.monotonic() - self.looked_at > ABANDONED_S
 
     @property
     def size_bytes(self) -> int:
@@ -81,11 +92,19 @@ class Trials:
         return len(self._trials)
 
     def add(self, trial: Trial) -> None:
-        """Keep a test, and forget old ones that there is no room for."""
+        """Keep a test, and forget old ones that there is no room for.
+
+        Raises `ConfigError` where all that there is room for are under way.
+        """
         with self._lock:
+            kept = [trial, *self._trials.values()]
+            while len(kept) > MOST_TRIALS or (len(kept) > 1 and sum(one.size_bytes for one in kept) > MOST_BYTES):
+                old = next((one for one in kept[1:] if one.is_over or one.is_abandoned), None)
+                if old is None:
+                    raise ConfigError("There is no room for another test until one of those under way is over.")
+                kept.remove(old)
+                del self._trials[old.token]
             self._trials[trial.token] = trial
-            while len(self._trials) > MOST_TRIALS or (len(self._trials) > 1 and self._size_bytes() > MOST_BYTES):
-                self._trials.popitem(last=False)
 
     def get(self, token: str) -> Trial:
         """Raises `ConfigError` where there is none of this token."""
@@ -93,7 +112,5 @@ class Trials:
             if token not in self._trials:
                 raise ConfigError("This test is not known: it was forgotten, or the explorer was started anew.")
             self._trials.move_to_end(token)
+            self._trials[token].looked_at = time.monotonic()
             return self._trials[token]
-
-    def _size_bytes(self) -> int:
-        return sum(trial.size_bytes for trial in self._trials.values())

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from sorby.app.desk import Desk, Job
-from sorby.app.opened import Opened
+from sorby.app.desk import Job
+from sorby.app.given import GivenDesk, GivenGenerator
 from sorby.app.shown import measured, png, scale_bar
 from sorby.generator import Generator
 from sorby.latent.directions import Spread
@@ -51,11 +51,15 @@ class FilmAsked(WalkAsked):
 
 @router.get("/api/generators/{name}/map")
 async def latent_map(
-    request: Request, name: str, num: Annotated[int, Query(ge=1, le=1000, description="Seeds 0 and on.")] = 200
+    request: Request,
+    generator: GivenGenerator,
+    desk: GivenDesk,
+    num: Annotated[int, Query(ge=1, le=1000, description="Seeds 0 and on.")] = 200,
 ) -> dict[str, Any]:
-    """Where seeds lie along the first two principal axes of w, in standard deviations; shares are of the variance."""
-    desk: Desk = request.app.state.desk
-    generator = _generator(request, name)
+    """Where seeds lie along the first two principal axes of w, in standard deviations; shares are of the variance.
+
+    w varies over the seeds and, as they do, over the conditions of the data.
+    """
 
     def work() -> dict[str, Any]:
         spread = _spread(generator)
@@ -72,10 +76,8 @@ async def latent_map(
 
 
 @router.post("/api/generators/{name}/walk/path")
-async def path(request: Request, name: str, asked: WalkAsked) -> dict[str, Any]:
+async def path(request: Request, generator: GivenGenerator, desk: GivenDesk, asked: WalkAsked) -> dict[str, Any]:
     """The way of a walk on the map, and the places of its stops."""
-    desk: Desk = request.app.state.desk
-    generator = _generator(request, name)
 
     def work() -> dict[str, Any]:
         walk, spread = _walk(generator, asked), _spread(generator)
@@ -90,18 +92,17 @@ async def path(request: Request, name: str, asked: WalkAsked) -> dict[str, Any]:
 @router.post("/api/generators/{name}/walk/picture")
 async def picture(
     request: Request,
-    name: str,
+    generator: GivenGenerator,
+    desk: GivenDesk,
     asked: WalkAsked,
     t: Annotated[float, Query(ge=0, le=1, description="Where on the walk: 0 at its first stop, 1 at its end.")] = 0,
 ) -> dict[str, Any]:
     """The picture of one place of a walk as a PNG, what it measures, and a warning for each value outside the data."""
-    desk: Desk = request.app.state.desk
-    generator = _generator(request, name)
 
     def work() -> dict[str, Any]:
         walk = _walk(generator, asked)
         (drawn,) = pictures_of(generator, [walk.at(t)])
-        about = about_walk(walk, request.app.state.hashes[name]) | {"at": f"{t:g} of the way"}
+        about = about_walk(walk, generator.hash) | {"at": f"{t:g} of the way"}
         size_um = generator.card.pixel_size_um
         return {
             "png": png(drawn, pixel_size_um=size_um, about=about),
@@ -115,10 +116,8 @@ async def picture(
 
 
 @router.post("/api/generators/{name}/walk/film")
-async def film(request: Request, name: str, asked: FilmAsked) -> dict[str, str]:
+async def film(request: Request, generator: GivenGenerator, desk: GivenDesk, asked: FilmAsked) -> dict[str, str]:
     """Begin to record a walk, as `sorby interpolate` does: the key of the job, whose one file is the film."""
-    desk: Desk = request.app.state.desk
-    generator = _generator(request, name)
     walk = await desk.answer(request, lambda: _walk(generator, asked))
 
     def work(job: Job) -> dict[str, Any]:
@@ -134,12 +133,7 @@ async def film(request: Request, name: str, asked: FilmAsked) -> dict[str, str]:
 @lru_cache(maxsize=8)
 def _spread(generator: Generator) -> Spread:
     """The axes of the map, which take longer than a picture."""
-    return Spread(generator)
-
-
-def _generator(request: Request, name: str) -> Generator:
-    opened: Opened = request.app.state.opened
-    return opened.generator(name)
+    return Spread(generator, over_conditions=True)
 
 
 def _walk(generator: Generator, asked: WalkAsked) -> Walk:

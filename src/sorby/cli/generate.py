@@ -163,9 +163,8 @@ def _drawn(
 
 def _move(model: "Generator", folder: Path | None, texts: Sequence[str]) -> "Move | None":
     """Along the directions of a folder. Raises `ConfigError` where one is asked for without the other."""
-    from sorby.draw import Move
     from sorby.latent.direction_files import load_directions
-    from sorby.latent.directions import by_name, offset
+    from sorby.latent.directions import move_along
 
     if not texts and folder is None:
         return None
@@ -173,9 +172,7 @@ def _move(model: "Generator", folder: Path | None, texts: Sequence[str]) -> "Mov
         raise ConfigError("--move and --directions go together, as in --directions FOLDER --move pca-1=1.5.")
     known = load_directions(folder, model)
     asked = [pair(text, "--move", "pca-1=1.5") for text in texts]
-    amounts = [_amount(name, value) for name, value in asked]
-    along = [by_name(known, name) for name, _ in asked]
-    return Move(", ".join(texts), offset(model, along, amounts))
+    return move_along(model, known, {name: _amount(name, value) for name, value in asked})
 
 
 def _amount(name: str, value: str) -> float:
@@ -201,7 +198,7 @@ def _sheet(
     rows = [(tell(wish), model.images(seeds, truncation=truncation, condition=wish, offset=offset)) for wish in wishes]
     sheet = sheet_of_rows(rows, pixel_size_um=model.card.pixel_size_um)
     about = {"synthetic": "true", "generator": model.hash, "seeds": f"{seeds[0]} to {seeds[-1]}"}
-    about |= {} if move is None else {"move": move.name}
+    about |= {} if move is None else {"move": move.name, "directions": move.directions}
     path = out / "conditions.png"
     write_micrograph(
         path, pixels_of(sheet.transpose(2, 0, 1)), pixel_size_um=model.card.pixel_size_um, description=about

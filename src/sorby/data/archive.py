@@ -20,7 +20,8 @@ from sorby.sources import UNREADABLE
 
 TIME_STAMP = (1980, 1, 1, 0, 0, 0)
 
-TABLES = ("dataset.toml", "dataset.json", "manifest.csv", "parents.csv", "rejected.csv")
+ABOUT_MICROGRAPHS = ("parents.csv", "rejected.csv")
+TABLES = ("dataset.toml", "dataset.json", "manifest.csv", *ABOUT_MICROGRAPHS)
 """Files of a dataset beside its pictures; the pictures are listed in manifest.csv."""
 
 

@@ -28,8 +28,6 @@ class Verdict:
     """None where it was rejected."""
     fault: Fault | None
     """Why it was rejected."""
-    first_patch: int | None
-    """Index of the first of its patches in the dataset; None where it has none."""
     num_patches: int
     numbers: Mapping[str, float]
     """`MEASURED`, without what was not measured."""
@@ -87,12 +85,12 @@ def _table(dataset: Dataset, name: str) -> list[dict[str, str]]:
 
 def _rejected(row: Mapping[str, str]) -> Verdict:
     fault = Fault(row["reason"], row["measured"], row["limit"])
-    return Verdict(row["file"], None, fault, None, 0, _numbers(row), "")
+    return Verdict(row["file"], None, fault, 0, _numbers(row), "")
 
 
 def _kept(dataset: Dataset, index: int, count: int, row: Mapping[str, str]) -> Verdict:
     patch = dataset.patches[index]
-    return Verdict(patch.parent, patch.split, None, index, count, _numbers(row), row.get("warnings", ""))
+    return Verdict(patch.parent, patch.split, None, count, _numbers(row), row.get("warnings", ""))
 
 
 def _numbers(row: Mapping[str, str]) -> dict[str, float]:

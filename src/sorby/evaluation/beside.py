@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sorby.measurement.units import unit_of
-from sorby.microstructure.compare import Agreement, Verdict, agreement, verdicts
+from sorby.microstructure.compare import Agreement, Verdict, agreement, is_lacking, verdicts
 from sorby.microstructure.describe import QUANTITIES, Quantity, comparable
 
 
@@ -22,6 +22,8 @@ class Beside:
     agreement: Agreement | None
     """None where there are too few micrographs."""
     verdict: Verdict | None
+    is_lacking: bool
+    """Whether most real pictures have it, and hardly any generated one."""
 
 
 def beside(
@@ -43,5 +45,7 @@ def beside(
     for column in columns:
         factor, unit = unit_of(QUANTITIES[column], pixel_size_um)
         x, y = (factor * table[~np.isnan(table[:, column]), column] for table in (real, generated))
-        rows.append(Beside(QUANTITIES[column], unit, x, y, found[column], verdict_of.get(column)))
+        lacking = is_lacking(real[:, column], parents, generated[:, column])
+        verdict = "differs" if lacking else verdict_of.get(column)
+        rows.append(Beside(QUANTITIES[column], unit, x, y, found[column], verdict, lacking))
     return rows

@@ -13,7 +13,7 @@ from sorby.measurement.measured import descriptor_table
 from sorby.measurement.units import unit_of
 from sorby.metrics.record import Descriptor
 from sorby.metrics.sets import ImageSet
-from sorby.microstructure.compare import Agreement, Verdict, agreement, verdicts
+from sorby.microstructure.compare import Agreement, Verdict, agreement, is_lacking, verdicts
 from sorby.microstructure.curves import Curves, curves_of, mean_curves
 from sorby.microstructure.describe import BY_OTSU, QUANTITIES, Quantity, comparable, phase_masks
 from sorby.microstructure.fraction import Estimate
@@ -63,6 +63,16 @@ def descriptors_of(
     return [
         _descriptor(quantity, result, between, verdict, unit=unit_of(quantity, pixel_size_um)[1])
         for (quantity, result, between), verdict in zip(found, verdicts([each[1] for each in found]), strict=True)
+    ]
+
+
+def lacking(tables: Tables, comparison: Comparison) -> list[str]:
+    """Titles of the descriptors that most real images have and hardly any generated one."""
+    parents = all_parents(comparison)
+    return [
+        quantity.title
+        for quantity, real, generated in zip(QUANTITIES, tables.real.T, tables.generated.T, strict=True)
+        if is_lacking(real, parents, generated)
     ]
 
 

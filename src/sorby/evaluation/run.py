@@ -10,7 +10,7 @@ import torch
 
 from sorby.atomic import write_text
 from sorby.evaluation.at_conditions import at_conditions, conditioning, of_scored, shown
-from sorby.evaluation.metallography import correlation_of, descriptors_of, tables_of
+from sorby.evaluation.metallography import correlation_of, descriptors_of, lacking, tables_of
 from sorby.evaluation.originality import copies_of, leaks_of
 from sorby.evaluation.scores import checks_of, likeness_of, networks_for, pair_pictures, scores_of
 from sorby.evaluation.sides import check_alike, comparisons_of, generated_set, training_set
@@ -94,6 +94,7 @@ def evaluate(
         scores=tuple(scores_of(nets, features, fakes, comparisons, seed=seed)),
         checks=tuple(check for c in comparisons for check in checks_of(samples, fakes, c)),
         descriptors=tuple(descriptors_of(tables, fakes, first, pixel_size_um=scale)),
+        lacking=tuple(lacking(tables, first)),
         by_condition=found.by_condition,
         fidelity=found.fidelity,
         likeness=likeness,

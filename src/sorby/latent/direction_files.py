@@ -111,6 +111,7 @@ def tell(effects: Sequence[Effect]) -> str:
 def _entry(direction: Direction, effects: Sequence[Effect]) -> dict[str, Any]:
     return {
         "name": direction.name,
+        "identity": direction.identity,
         "layers": [direction.layers.start, direction.layers.stop],
         "share": direction.share,
         "one_sd": tell(effects),

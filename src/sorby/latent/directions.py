@@ -3,14 +3,16 @@
 Every direction is as long as w varies along it: moving by 1 is moving by one standard deviation.
 """
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sorby.draw import Move
 from sorby.errors import ConfigError
 from sorby.generator import Generator, Values
 from sorby.seeds import rng_for
@@ -31,15 +33,31 @@ class Direction:
     share: float
     """Of the variance of w (PCA), or of what the weights do to w (SeFa); 0 to 1."""
 
+    @property
+    def identity(self) -> str:
+        """Tells it from others of its name: the first digits of the SHA-256 of its vector."""
+        return hashlib.sha256(self.vector.float().cpu().numpy().tobytes()).hexdigest()[:12]
+
 
 class Spread:
-    """How w varies over z: its covariance, at one condition."""
+    """How w varies: its mean and covariance."""
 
-    def __init__(self, generator: Generator, *, condition: Values | None = None, samples: int = SAMPLES) -> None:
-        """Of `samples` w at `condition`, or that of seed 0; the covariance hardly depends on it."""
-        encoded = generator.encoded([0], condition)
+    def __init__(
+        self,
+        generator: Generator,
+        *,
+        condition: Values | None = None,
+        over_conditions: bool = False,
+        samples: int = SAMPLES,
+    ) -> None:
+        """Over z, of `samples` w at `condition`, or that of seed 0; the covariance hardly depends on it.
+
+        `over_conditions`: over those of the data too, each as often as it is there.
+        """
+        seeds = range(samples if over_conditions else 1)
+        encoded = generator.encoded(seeds, condition).expand(samples, -1)
         z = torch.randn(samples, generator.network.z_dim, generator=rng_for(0, "spread of w")).to(generator.device)
-        ws = generator.network.mapping(z, encoded.expand(samples, -1)).detach().double().cpu()
+        ws = generator.network.mapping(z, encoded).detach().double().cpu()
         self.mean = ws.mean(0)
         values, vectors = torch.linalg.eigh((ws - self.mean).T @ (ws - self.mean) / (samples - 1))
         self.variances = values.flip(0).clamp(min=0)
@@ -97,6 +115,14 @@ def offset(generator: Generator, directions: Sequence[Direction], amounts: Seque
     for direction, amount in zip(directions, amounts, strict=True):
         total[list(direction.layers)] += amount * direction.vector
     return total
+
+
+def move_along(generator: Generator, directions: Sequence[Direction], amounts: Mapping[str, float]) -> Move:
+    """By so many standard deviations along each direction that is named. Raises `ConfigError` for other names."""
+    along = [by_name(directions, name) for name in amounts]
+    which = (f"{d.name} {d.identity} of layers {d.layers[0]} to {d.layers[-1]}" for d in along)
+    name = ", ".join(f"{name}={amount:g}" for name, amount in amounts.items())
+    return Move(name, offset(generator, along, list(amounts.values())), ", ".join(which))
 
 
 def by_name(directions: Sequence[Direction], name: str) -> Direction:

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 
 from sorby.draw import pixels_of
 from sorby.errors import ConfigError
-from sorby.generator import Generator, at_once
+from sorby.generator import Generator
 from sorby.latent.walk import Point, Walk
 from sorby.measurement.measured import descriptor_table
 from sorby.measurement.units import unit_of
@@ -29,7 +29,7 @@ MOST_COLUMNS = 6
 def pictures_along(walk: Walk, frames: int) -> Iterator[UInt8[np.ndarray, "c h w"]]:
     """The pictures of a walk, as many as are fastest at once held in memory."""
     generator = walk.generator
-    size = at_once(generator.card.network, generator.device, generator.dtype)
+    size = generator.num_at_once
     times = walk.times(frames)
     for start in range(0, frames, size):
         yield from pictures_of(generator, [walk.at(t) for t in times[start : start + size]])

@@ -292,6 +292,8 @@ class Report(BaseModel):
     scores: tuple[Score, ...]
     checks: tuple[Check, ...]
     descriptors: tuple[Descriptor, ...]
+    lacking: tuple[str, ...] = ()
+    """Titles of the descriptors that most real images have and hardly any generated one."""
     by_condition: tuple[ByCondition, ...]
     """Empty where one of the sides has no conditions."""
     fidelity: tuple[Fidelity, ...] = ()

@@ -29,6 +29,9 @@ ABSENT = 5.0
 LEAST = 6
 """Parents on a side, for an interval. So few are seldom enough to agree, but err no more often than many."""
 
+MOSTLY, HARDLY = 0.5, 0.1
+"""Images that have a descriptor: where most real and hardly any generated ones do, that is a difference of its own."""
+
 ENOUGH_AGREE = 0.75
 """Share of the descriptors that must agree, with none that differs, for the microstructure to agree."""
 
@@ -129,6 +132,24 @@ def agreement(
         num_generated=len(generated),
         num_parents=len(sides[0].means),
     )
+
+
+def is_lacking(
+    real: Float[np.ndarray, " n"], real_parents: Int[np.ndarray, " n"], generated: Float[np.ndarray, " m"]
+) -> bool:
+    """Whether the generated images hardly have what most of the real ones have; NaN means that an image has none.
+
+    Without particles there is no mean diameter to be compared, and that is not in favour of a generator. Not told
+    from fewer than `LEAST` real parents or generated images: of six with a true share of a half, none has it in 1.6 %
+    of the cases.
+
+    >>> is_lacking(np.array([3.0, 2.0, 4.0, 3.0, 2.0, np.nan]), np.arange(6), np.full(6, np.nan))
+    True
+    """
+    if min(len(np.unique(real_parents)), len(generated)) < LEAST:
+        return False
+    shares = [float((~np.isnan(values)).mean()) for values in (real, generated)]
+    return shares[0] >= MOSTLY and shares[1] <= HARDLY
 
 
 def shifts(real: Float[np.ndarray, "n q"], generated: Float[np.ndarray, "m q"]) -> Float[np.ndarray, " q"]:

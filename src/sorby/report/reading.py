@@ -85,6 +85,12 @@ def headline(report: Report) -> Headline:
     num, agree, differ = len(verdicts), verdicts.count("agrees"), verdicts.count("differs")
     together = "Over all conditions together, " if report.by_condition else ""
     left_out = "" if num == len(QUANTITIES) else f" {len(QUANTITIES) - num} could not be compared."
+    if report.lacking:
+        return Headline(
+            "bad",
+            "Do not rely on it: the generated microstructure is not the real one.",
+            f"Most real images have what hardly any generated one has: {', '.join(report.lacking)}.",
+        )
     if overall(verdicts) == "differs":
         worst = sorted((d for d in report.descriptors if d.verdict == "differs"), key=lambda d: -abs(d.shift[0]))
         more = "" if len(worst) <= 3 else f"; and {len(worst) - 3} more"

@@ -1,7 +1,6 @@
 // Real next to generated at the same condition: pictures, what both measure, and the nearest training picture.
-import { svg } from "./curves.js";
 import { jobControl } from "./job.js";
-import { ask, choice, element, figure, follow, latest, number, post, slider, table, tell } from "./page.js";
+import { ask, choice, element, figure, follow, latest, number, post, slider, svg, table, tell } from "./page.js";
 import { bothChosen } from "./sides.js";
 
 export const title = "Compare";
@@ -22,7 +21,7 @@ export function start(panel, opened) {
   panel.append(controls, result);
 
   const chosen = bothChosen(opened, () => { listConditions(); draw(); });
-  const condition = choice("Condition", [AS_DATA], () => draw());
+  const condition = choice("Condition", [], () => draw());
   const num = choice("Pictures of each", ["6", "12", "24", "48"], () => draw());
   num.value = "12";
   const seed = slider("First seed", { min: 0, max: 999, step: 1, value: 0, note: "also chooses the real pictures" }, () => draw());
@@ -119,12 +118,13 @@ export function start(panel, opened) {
     return [
       element("p", {}, `${found.num} pictures of each side, the real ones of ${found.micrographs} micrographs. `, judged ? element("strong", {}, OVERALL[found.verdict])
         : `No verdict: it takes ${found.least_micrographs} real micrographs or more.`),
+      ...found.notes.map((text) => element("p", { class: "warning" }, text)),
       element("p", { class: "quiet" }, judged ? "Agrees: the mean within half a real standard deviation and the spread within a factor of two, with 90 % certainty, by micrograph. Image scores, floors and both sides of the split: sorby evaluate."
         : "Means and spreads alone do not say whether the two are alike: sorby evaluate compares with all micrographs."),
       element("div", { class: "charts" }, found.descriptors.map(densities)),
       element("div", { class: "scroll" }, table("Mean ± standard deviation over pictures", ["descriptor", "real", "generated", "shift, real sd (90 %)", "verdict"],
         found.descriptors.map((d) => [heading(d), plusMinus(d.real), plusMinus(d.generated),
-          d.shift ? `${number(d.shift[0])} (${number(d.shift[1])} to ${number(d.shift[2])})` : "–", d.verdict ?? "–"]), [0, 4])),
+          d.shift ? `${number(d.shift[0])} (${number(d.shift[1])} to ${number(d.shift[2])})` : "–", d.is_lacking ? "differs: hardly any has it" : d.verdict ?? "–"]), [0, 4])),
     ];
   }
 

@@ -1,15 +1,7 @@
 // Curves over kimg as SVG: a picture for the eye, its course in words for those who cannot see it.
-import { element, number } from "./page.js";
+import { element, number, svg } from "./page.js";
 
 const WIDE = 340, HIGH = 190, LEFT = 46, RIGHT = 8, TOP = 8, BOTTOM = 28;
-
-/** svg("path", {d: "..."}, children) */
-export function svg(tag, attributes = {}, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children.flat(Infinity));
-  return made;
-}
 
 /** A chart of `curves`, each {name, points: [[kimg, value], ...]}; `range` of the values, else that of the curves. */
 export function chart(title, curves, { range = null, to = null } = {}) {

@@ -108,13 +108,17 @@ export function start(panel, opened) {
     if (!review) return;
     const isShown = SHOWN[shown.value][1], wanted = words.value.trim().toLowerCase();
     const found = review.micrographs.filter((one) => isShown(one, decisionOf(one.name), pending.has(one.name)) && one.name.toLowerCase().includes(wanted));
-    rows = [...found].sort(ORDERS[order.value][1]).map(row);
+    const sorted = [...found].sort(ORDERS[order.value][1]);
+    rows = sorted.map(row);
     const head = ["", "micrograph", "as it was prepared", ...MEASURES.map(([name, text, kind, told]) => [text, review.limits[name] ? `${kind} ${(told === percent ? percent : String)(review.limits[name])}` : ""]), "decision"];
     const cells = head.map((cell) => [cell].flat()).map(([text, note], i) =>
       element("th", { scope: "col", class: i > 2 && i < head.length - 1 ? "number" : null }, text || element("span", { class: "hidden" }, "picture"), note ? element("small", {}, note) : null));
-    const body = element("tbody", {}, rows.map(({ root }) => root));
+    const body = element("tbody", {}, rows.map(({ root }) => root)), before = result.querySelector("tr:focus-within th")?.textContent;
     const keys = review.by_prepare ? element("p", { class: "quiet" }, "Keys in a row: K keep, R reject, M as measured; Tab goes to the next.") : null;
+    // Who decides by keys while the list is written goes on in the same row.
+    const after = before === undefined ? -1 : sorted.findIndex((one) => one.name === before);
     result.replaceChildren(...[keys, rows.length ? element("div", { class: "card" }, element("table", {}, element("caption", {}, "Micrographs"), element("thead", {}, element("tr", {}, cells)), body)) : element("p", {}, "No micrograph is like that.")].filter(Boolean));
+    rows[after]?.focus();
     told();
   }
 

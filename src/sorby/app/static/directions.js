@@ -1,7 +1,7 @@
 // Directions: sliders in standard deviations, named by what was measured of them, which move the picture of a seed.
-import { ask, choice, download, element, figure, latest, number, post, segmented, slider, table } from "./page.js";
+import { ask, choice, download, element, figure, latest, number, post, segmented, slider, table, warningsOf } from "./page.js";
 import { jobControl } from "./job.js";
-import { conditionPart, part, warningsOf } from "./part.js";
+import { conditionPart, part } from "./part.js";
 
 const FURTHEST_SD = 3;
 const NOTHING = "nothing that chance does not";

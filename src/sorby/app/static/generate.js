@@ -1,5 +1,6 @@
 // Pictures of seeds, at conditions, with what they measure.
-import { address, ask, choice, conditionControls, download, element, figure, latest, measuredTable, slider } from "./page.js";
+import { address, ask, choice, download, element, figure, latest, measuredTable, slider, warningsOf } from "./page.js";
+import { conditionPart } from "./part.js";
 
 export const title = "Generate";
 export const needs = (opened) => opened.generators.length > 0;
@@ -9,18 +10,18 @@ export function start(panel, opened) {
   const controls = element("div", { class: "controls" }), result = element("div");
   panel.append(controls, result);
   const which = choice("Generator", opened.generators.map((g) => g.name), () => build());
-  let generator, seed, num, truncation, noise, noiseOn, conditions, asData;
+  let generator, seed, num, truncation, noise, noiseOn, conditions;
 
   const query = () => ({
     truncation: truncation.value,
-    condition: asData?.checked ? [] : conditions.values,
+    condition: conditions.values,
     noise_seed: noiseOn.checked ? noise.value : null,
   });
   const draw = latest(async (signal) => {
     const last = seed.value + Number(num.value) - 1;
     const path = `api/generators/${encodeURIComponent(generator.name)}`;
     const answer = await ask(`${path}/pictures`, { seeds: `${seed.value}-${last}`, ...query() }, { signal });
-    result.replaceChildren(...answer.warnings.map((text) => element("p", { class: "warning" }, `Warning: ${text}`)), show(answer, path));
+    result.replaceChildren(...warningsOf(answer), show(answer, path));
   });
   const show = ({ pictures, measured, scale_bar: bar }, path) => {
     const single = pictures.length === 1;
@@ -46,15 +47,8 @@ export function start(panel, opened) {
     noise = slider("Noise of seed", { min: 0, max: 999, step: 1, value: 0 }, draw);
     noiseOn = element("input", { type: "checkbox", onchange: () => { noise.root.hidden = !noiseOn.checked; draw(); } });
     noise.root.hidden = true;
-    conditions = conditionControls(generator.conditions, draw);
-    asData = null;
-    const parts = [];
-    if (generator.conditions.length) {
-      asData = element("input", { type: "checkbox", onchange: () => { asked.hidden = asData.checked; draw(); } });
-      const asked = element("div", { class: "controls-inner" }, conditions.roots);
-      parts.push(element("label", { class: "inline" }, asData, "Conditions as often as in the data"), asked);
-    }
-    controls.replaceChildren(which.root, seed.root, num.root, ...parts, truncation.root,
+    conditions = conditionPart(generator, draw, false);
+    controls.replaceChildren(which.root, seed.root, num.root, ...conditions.roots, truncation.root,
       element("label", { class: "inline" }, noiseOn, "Noise of another seed"), noise.root,
       element("button", { class: "first", onclick: () => { seed.value = Math.floor(Math.random() * 1000); draw(); } }, "Another seed"),
       element("details", {}, element("summary", {}, "About this generator"), element("pre", {}, generator.about)));

@@ -75,7 +75,8 @@ export function start(panel, opened) {
       element("p", { class: "row" }, element("button", { onclick: () => goOn(token) }, "Go on with the test"), element("button", { onclick: forget }, "Give up"))));
   }
 
-  const source = (index) => `api/judge/${test.token}/pictures/${index}.png`;
+  /** When the test is over a generated picture says what it is, so the browser must not show the one it kept. */
+  const source = (index) => `api/judge/${test.token}/pictures/${index}.png${test.is_over ? "?signed" : ""}`;
 
   function next() {
     const mine = test, now = test.judged, before = document.activeElement?.dataset?.answer;

@@ -1,23 +1,16 @@
 // The latent map: seeds along the first two principal axes of w, the walk as a line between them.
-import { element } from "./page.js";
+import { element, svg } from "./page.js";
 
 const MARGIN = 1.08, TEXT = 0.075;
 const BESIDE = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-function drawn(tag, attributes = {}, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
-
 /** `choose(seed)` is called for a point that is clicked or entered, `look(seed)` for one that is pointed at. */
 export function latentMap(choose, look) {
   let points = [], half = 3, now = null;
-  const dots = drawn("g"), way = drawn("g", { "aria-hidden": true });
-  const ring = drawn("circle", { class: "ring", "aria-hidden": true }), here = drawn("circle", { class: "here", "aria-hidden": true });
+  const dots = svg("g"), way = svg("g", { "aria-hidden": true });
+  const ring = svg("circle", { class: "ring", "aria-hidden": true }), here = svg("circle", { class: "here", "aria-hidden": true });
   ring.style.display = here.style.display = "none";
-  const svg = drawn("svg", { class: "map", role: "listbox", tabindex: 0, "aria-multiselectable": true, "aria-label": "Latent map: seeds to walk through" },
+  const root = svg("svg", { class: "map", role: "listbox", tabindex: 0, "aria-multiselectable": true, "aria-label": "Latent map: seeds to walk through" },
     dots, way, ring, here);
   const about = element("figcaption");
   let path = [];
@@ -32,7 +25,7 @@ export function latentMap(choose, look) {
   function point(next) {
     now = next;
     put(ring, next.place);
-    svg.setAttribute("aria-activedescendant", next.dot.id);
+    root.setAttribute("aria-activedescendant", next.dot.id);
     look(next.seed, next.told);
   }
   /** The nearest point towards one side; what lies across counts twice. */
@@ -45,7 +38,7 @@ export function latentMap(choose, look) {
     const best = points.reduce((a, b) => (far(b) < far(a) ? b : a), now);
     return far(best) < Infinity ? best : now;
   }
-  svg.addEventListener("keydown", (event) => {
+  root.addEventListener("keydown", (event) => {
     if (!points.length) return;
     if (event.key in BESIDE) point(now ? beside(BESIDE[event.key]) : points[0]);
     else if (event.key === "Home") point(points[0]);
@@ -56,12 +49,12 @@ export function latentMap(choose, look) {
   });
 
   return {
-    root: element("figure", { class: "map-figure" }, svg, about),
+    root: element("figure", { class: "map-figure" }, root, about),
     show(answer) {
       half = MARGIN * Math.max(...answer.points.flatMap((p) => p.place.map(Math.abs)), 1);
-      svg.setAttribute("viewBox", `${-half} ${-half} ${2 * half} ${2 * half}`);
+      root.setAttribute("viewBox", `${-half} ${-half} ${2 * half} ${2 * half}`);
       points = answer.points.map((p) => {
-        const dot = drawn("circle", { id: `map-${p.seed}`, role: "option", "aria-selected": false, "aria-label": [`seed ${p.seed}`, p.told].filter(Boolean).join(", "), r: 0.018 * half, class: "dot" });
+        const dot = svg("circle", { id: `map-${p.seed}`, role: "option", "aria-selected": false, "aria-label": [`seed ${p.seed}`, p.told].filter(Boolean).join(", "), r: 0.018 * half, class: "dot" });
         const made = { ...p, dot };
         put(dot, p.place);
         dot.addEventListener("click", () => { point(made); choose(p.seed); });
@@ -71,21 +64,21 @@ export function latentMap(choose, look) {
       ring.setAttribute("r", 0.034 * half);
       here.setAttribute("r", 0.028 * half);
       dots.replaceChildren(
-        drawn("line", { x1: -half, x2: half, y1: 0, y2: 0, class: "axis", "aria-hidden": true }),
-        drawn("line", { y1: -half, y2: half, x1: 0, x2: 0, class: "axis", "aria-hidden": true }),
+        svg("line", { x1: -half, x2: half, y1: 0, y2: 0, class: "axis", "aria-hidden": true }),
+        svg("line", { y1: -half, y2: half, x1: 0, x2: 0, class: "axis", "aria-hidden": true }),
         ...points.map((p) => p.dot));
       const [first, second] = answer.shares.map((share) => Math.round(100 * share));
-      about.textContent = `${points.length} seeds along the first two principal axes of w, which hold ${first} and ${second ?? 0} % of its variance. Click a point, or choose one by arrow keys and Enter, to add or remove its seed.`;
+      about.textContent = `${points.length} seeds along the first two principal axes of w over the seeds${answer.points.some((p) => p.told) ? " and the conditions of the data" : ""}, which hold ${first} and ${second ?? 0} % of its variance. Click a point, or choose one by arrow keys and Enter, to add or remove its seed.`;
     },
     /** The line of the walk, and its stops by number. */
     walk(answer, seeds) {
       path = answer.path;
       const marks = answer.stops.map((place, i) => {
         const [x, y] = at(place);
-        const text = drawn("text", { x, y: y + 0.36 * TEXT * half, "font-size": TEXT * half }, String(i + 1));
-        return drawn("g", { class: "stop" }, drawn("circle", { cx: x, cy: y, r: 0.048 * half }), text);
+        const text = svg("text", { x, y: y + 0.36 * TEXT * half, "font-size": TEXT * half }, String(i + 1));
+        return svg("g", { class: "stop" }, svg("circle", { cx: x, cy: y, r: 0.048 * half }), text);
       });
-      way.replaceChildren(drawn("polyline", { points: path.map((p) => at(p).join(",")).join(" "), class: "way" }), ...marks);
+      way.replaceChildren(svg("polyline", { points: path.map((p) => at(p).join(",")).join(" "), class: "way" }), ...marks);
       points.forEach((p) => p.dot.setAttribute("aria-selected", seeds.includes(p.seed)));
     },
     /** Where the walk stands, 0 to 1. */

@@ -1,6 +1,6 @@
 // Style mixing: rows of seeds, with the style of the columns in some layers.
-import { address, ask, choice, download, element, latest, slider } from "./page.js";
-import { conditionPart, part, textField, warningsOf } from "./part.js";
+import { address, ask, choice, download, element, latest, slider, warningsOf } from "./page.js";
+import { conditionPart, part, textField } from "./part.js";
 
 export function mixingPart(generator) {
   const path = `api/generators/${encodeURIComponent(generator.name)}`;

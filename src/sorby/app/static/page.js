@@ -12,6 +12,14 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** svg("path", {d: "..."}, children) */
+export function svg(tag, attributes = {}, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children.flat(Infinity));
+  return made;
+}
+
 let teller = null;
 
 /** Show a message. `by` is the request that failed: it stays until that one goes well; any other until the next key or click. */
@@ -45,10 +53,11 @@ export const post = (path, body, options = {}) =>
 
 /**
  * Wraps a function of (signal, ...): a new call gives up the one before; what goes wrong is told, what is given up is not.
+ * `isQuiet` for what only goes along with a picture: nothing is told of it, and what was told stays.
  * A call comes to true where it went well, false where it failed, null where it was given up.
  * `end()` gives up the last call, takes back what was told of it, and lets no other begin.
  */
-export function latest(work) {
+export function latest(work, { isQuiet = false } = {}) {
   let current = null, isOver = false;
   const call = async (...given) => {
     if (isOver) return null;
@@ -61,7 +70,7 @@ export function latest(work) {
       return true;
     } catch (error) {
       if (mine !== current || error.name === "AbortError") return null;
-      tell(error.message, work);
+      if (!isQuiet) tell(error.message, work);
       return false;
     }
   };
@@ -167,6 +176,8 @@ export function conditionControls(conditions, onchange) {
   };
 }
 
+export const warningsOf = (answer) => answer.warnings.map((text) => element("p", { class: "warning" }, `Warning: ${text}`));
+
 /** A picture with its scale bar and a line below; `bar` is {share, label} or null. */
 export function figure(src, alt, { bar = null, caption = "" } = {}) {
   const parts = [element("img", { src, alt })];
@@ -210,7 +221,7 @@ export function measuredTable(measured) {
     }), many ? [0, 3] : [0, 2]), segmented());
 }
 
-/** Fetch a file and hand it to the browser to be saved. */
+/** A link that looks like a button: the browser saves what it leads to. */
 export function download(href, text, name = "") {
   return element("a", { class: "button", href, download: name }, text);
 }

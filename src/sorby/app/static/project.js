@@ -1,5 +1,5 @@
 // The place of a user's micrograph in the space of a generator, and edits of it.
-import { address, ask, choice, conditionControls, download, element, figure, follow, latest, number, segmented, slider, table, tell } from "./page.js";
+import { address, ask, choice, conditionControls, download, element, figure, follow, latest, number, segmented, slider, table, tell, warningsOf } from "./page.js";
 
 export const title = "Project";
 export const needs = (opened) => opened.generators.length > 0;
@@ -95,7 +95,7 @@ export function start(panel, opened) {
       ["mean difference", number(found.mean_difference), "grey levels of 256"],
     ];
     result.replaceChildren(
-      ...found.warnings.map((text) => element("p", { class: "warning" }, `Warning: ${text}`)),
+      ...warningsOf(found),
       ...found.notes.map((text) => element("p", { class: "note" }, `Note: ${text}.`)),
       element("div", { class: "three" },
         figure(found.target, `Micrograph ${found.name} as it was used`, { bar, caption: `${found.name}, as used` }),

@@ -1,8 +1,8 @@
 // A walk from stop to stop: its stops, its way, its picture where the slider stands, and its film.
-import { ask, choice, conditionControls, download, element, figure, latest, measuredTable, post, slider, tell } from "./page.js";
+import { ask, choice, conditionControls, download, element, figure, latest, measuredTable, post, slider, tell, warningsOf } from "./page.js";
 import { filmControls } from "./film.js";
 import { latentMap } from "./map.js";
-import { part, quietly, warningsOf } from "./part.js";
+import { part } from "./part.js";
 
 const STRETCH_S = 3; // played from stop to stop
 const MOST_STOPS = 16;
@@ -15,10 +15,10 @@ export function wayPart(generator) {
   const list = element("ol", { class: "stops", "aria-label": "Stops" });
   const picture = element("div", { class: "single" }), numbers = element("div", { class: "card" }), seen = element("div", { class: "seen" });
   const film = filmControls(path, asked);
-  const map = latentMap(toggle, quietly(async (signal, seed, told) => {
+  const map = latentMap(toggle, latest(async (signal, seed, told) => {
     const [one] = (await ask(`${path}/pictures`, { seeds: seed }, { signal })).pictures;
     seen.replaceChildren(figure(one.png, `Generated micrograph, seed ${seed}, pointed at on the map`, { caption: [`seed ${seed}`, told].filter(Boolean).join(", ") }));
-  }));
+  }, { isQuiet: true }));
 
   /** First the picture, which one waits for; the line on the map when the sliders rest. */
   let isTraced = true;
@@ -55,10 +55,11 @@ export function wayPart(generator) {
     film.offer(answer.measured);
     if (!isTraced) { isTraced = true; trace(); }
   });
-  const trace = quietly(async (signal) => {
+  const trace = latest(async (signal) => {
     map.walk(await post(`${path}/walk/path`, asked(), { signal }), stops.map((stop) => stop.seed));
     map.stand(position.value);
-  });
+  }, { isQuiet: true });
+  const seeds = latest(async (signal) => map.show(await ask(`${path}/map`, {}, { signal })));
 
   function isSeed(number) {
     if (Number.isInteger(number) && number >= 0 && number < 2 ** 31) return true;
@@ -113,10 +114,7 @@ export function wayPart(generator) {
 
   listStops();
   draw();
-  (async () => {
-    try { map.show(await ask(`${path}/map`)); } catch (error) { tell(error.message); }
-    trace();
-  })();
+  seeds().then(() => trace());
   const addTyped = element("form", { class: "row", onsubmit: (event) => { event.preventDefault(); add(typed.value === "" ? -1 : Number(typed.value)); } },
     element("label", {}, "Seed to add", typed), element("button", {}, "Add stop"));
   return {
@@ -127,6 +125,6 @@ export function wayPart(generator) {
       element("div", { class: "beside" },
         element("div", { class: "stack" }, picture, element("div", { class: "row playing" }, play, position.root), film.root),
         element("div", { class: "stack" }, element("div", { class: "card" }, map.root, seen), numbers))),
-    end() { pause(); draw.end(); film.end(); },
+    end() { pause(); for (const one of [draw, trace, seeds, film]) one.end(); },
   };
 }
