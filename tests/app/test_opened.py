@@ -9,6 +9,7 @@ from sorby.app.opened import open_all
 from sorby.app.sides import Sides
 from sorby.conditions import ConditionSpace
 from sorby.data.dataset import Dataset, Patch, write_dataset
+from sorby.errors import ConfigError
 from tests.data.made import texture
 from tests.latent.tiny import tiny
 
@@ -62,3 +63,16 @@ def test_whether_a_generator_learnt_from_a_dataset_is_told_without_reading_one_o
     G.card = G.card.model_copy(update={"data": {"hash": data.hash, "patches": 4}})
     monkeypatch.setattr(Dataset, "hash", property(lambda _: pytest.fail("was hashed")))
     assert not Sides(opened).learnt(G, "a.zip")
+
+
+def test_a_report_that_a_run_gets_later_is_listed_from_then_on(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.toml").write_text("")
+    opened = open_all([run])
+    assert opened.written_reports() == []
+    with pytest.raises(ConfigError, match="No report 'run' is open"):
+        opened.report("run")
+    (run / "report.html").write_text("<p>")
+    assert opened.written_reports() == ["run"]
+    assert opened.report("run") == run

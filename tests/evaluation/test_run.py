@@ -252,7 +252,7 @@ def test_images_of_one_grey_lack_what_the_real_ones_have_and_do_not_agree(real, 
     for i in range(12):
         Image.fromarray(np.full((24, 24), 100 + i, np.uint8)).save(tmp_path / f"blank/{i}.png")
     report = evaluate(tmp_path / "blank", real, tmp_path / "out", networks=FAST)
-    assert "mean chord" in report.lacking
+    assert "mean chord in the phase" in report.lacking
     assert "what hardly any generated one has" in (tmp_path / "out/report.html").read_text()
 
 

@@ -46,7 +46,7 @@ class Opened:
     directions: Mapping[str, Path] = field(default_factory=dict)
     """Folders of `sorby directions`."""
     reports: Mapping[str, Path] = field(default_factory=dict)
-    """Folders with the HTML page of `sorby evaluate`, those of runs included."""
+    """Folders that `sorby evaluate` writes its HTML page into: those that hold one, and runs, which may get one."""
 
     def generator(self, name: str) -> Generator:
         """Raises `ConfigError` where none of this name was opened; so do the others."""
@@ -66,7 +66,11 @@ class Opened:
 
     def report(self, name: str) -> Path:
         """The folder of a report."""
-        return _named(self.reports, name, "report")
+        return _named({name: self.reports[name] for name in self.written_reports()}, name, "report")
+
+    def written_reports(self) -> list[str]:
+        """Names of the reports that are there now."""
+        return [name for name, folder in self.reports.items() if (folder / "report.html").is_file()]
 
 
 def open_all(sources: Sequence[Path], *, device: str = "cpu") -> Opened:
@@ -100,7 +104,7 @@ def _open(source: Path, found: Opened, device: str) -> None:
             f"{source} is nothing that can be explored: expected a generator, a run, a dataset, the folder of a study, "
             "of an evaluation or of directions."
         )
-    if (source / "report.html").is_file():
+    if is_run or (source / "report.html").is_file():
         _add(found.reports, source)
 
 

@@ -91,7 +91,7 @@ def about(opened: Opened) -> dict[str, Any]:
         ],
         "runs": list(opened.runs),
         "studies": list(opened.studies),
-        "reports": list(opened.reports),
+        "reports": opened.written_reports(),
         "directions": list(opened.directions),
     }
 
