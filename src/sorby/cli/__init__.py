@@ -22,6 +22,7 @@ from sorby.cli.pack import pack
 from sorby.cli.predict import predict
 from sorby.cli.prepare import prepare
 from sorby.cli.project import project
+from sorby.cli.reproduce import reproduce
 from sorby.cli.serve import serve
 from sorby.cli.simulate import simulate
 from sorby.cli.study import study
@@ -53,6 +54,7 @@ for verb in (
     evaluate,
     predict,
     design,
+    reproduce,
     serve,
     doctor,
 ):

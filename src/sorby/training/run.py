@@ -20,7 +20,7 @@ from sorby.data.dataset import Dataset
 from sorby.data.streamed import pictures_of
 from sorby.errors import ConfigError, DataError, WeightsError
 from sorby.team import Team
-from sorby.training import checkpoint
+from sorby.training import checkpoint, environment
 from sorby.training.batches import Batches
 from sorby.training.loop import OnStep
 from sorby.training.loop import train as loop
@@ -101,7 +101,9 @@ def train(
         report=on_tick,
         warn=warn,
     )
+    now = environment.this(team, accumulate=accumulate, from_images=state.images_seen)
     team.first(lambda: ticker.begin(state, resumed=resumed))
+    team.first(lambda: environment.record(out, now))
 
     def tick(state: State, averages: dict[str, float]) -> None:
         team.first(lambda: ticker.tick(state, averages))
@@ -252,14 +254,14 @@ def _claim(out: Path, config: TrainConfig, data: Dataset) -> None:
             raise ConfigError(
                 f"{out} is a run of other settings ({'; '.join(differing)}): choose another --out, or these settings."
             )
-        if data_path.is_file() and data_path.read_text() != _digest(data):
+        if data_path.is_file() and data_path.read_text() != digest(data):
             raise ConfigError(f"{out} was trained on other images than {data.path} holds: choose another --out.")
     elif out.exists() and not out.is_dir():
         raise ConfigError(f"{out} is a file: choose another --out for the run folder.")
     elif out.exists() and any(not path.name.startswith(".part-") for path in out.iterdir()):
         raise ConfigError(f"{out} holds files that are no run: choose another --out, or empty it.")
     write_text(path, to_toml(config))
-    write_text(data_path, _digest(data))
+    write_text(data_path, digest(data))
 
 
 def _differences(before: TrainConfig, now: TrainConfig) -> list[str]:
@@ -271,6 +273,6 @@ def _differences(before: TrainConfig, now: TrainConfig) -> list[str]:
     ]
 
 
-def _digest(data: Dataset) -> str:
+def digest(data: Dataset) -> str:
     """What was trained on: the pixels, and the conditions they were given."""
     return hashlib.sha256(data.hash.encode() + data.conditions().tobytes()).hexdigest() + "\n"
