@@ -9,6 +9,7 @@ from sorby.app.opened import open_all
 from sorby.app.server import application
 from sorby.config import resolve, to_toml
 from tests.app.conftest import a_page, serving
+from tests.app.test_judge import ready, start
 from tests.app.test_runs import write_log, write_sample
 from tests.latent.tiny import tiny
 
@@ -67,19 +68,90 @@ def settle(page):
     page.wait_for_load_state("networkidle")
 
 
+def faults_of(axe, page):
+    """Each with the element that has it."""
+    result = axe.run(page, options={"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]})
+    return [
+        (fault["id"], node["html"][:160], node["any"][0]["message"][:160] if node["any"] else "")
+        for fault in result.response["violations"]
+        for node in fault["nodes"]
+    ]
+
+
 def test_axe_finds_no_fault_on_any_tab(browser, whole_site):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     found = {}
     with a_page(browser, whole_site) as page:
         for name in tabs(page, whole_site):
-            result = axe.run(page, options={"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]})
-            found[name] = [
-                (fault["id"], node["html"][:160], node["any"][0]["message"][:160] if node["any"] else "")
-                for fault in result.response["violations"]
-                for node in fault["nodes"]
-            ]
+            found[name] = faults_of(axe, page)
     assert len(found) >= 2
     assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def generated(page):
+    """A grid at a condition outside the data, with the noise of another seed."""
+    page.get_by_label("Generator").select_option("steel")
+    page.get_by_label("Pictures").select_option("16")
+    page.get_by_label("Noise of another seed").check()
+    page.get_by_role("spinbutton", name="temperature, °C").fill("1200")
+    page.keyboard.press("Enter")
+    page.get_by_text("Warning: temperature=1200 is outside the data").wait_for()
+
+
+def walked(page):
+    """Conditions of each stop, directions to be found, the film's options."""
+    page.get_by_label("Generator").select_option("steel")
+    page.get_by_label("Conditions of the seeds, as in the data").uncheck()
+    page.get_by_text("Find directions", exact=True).first.click()
+    page.get_by_role("listbox", name="Latent map").focus()
+    page.keyboard.press("End")
+
+
+def compared(page):
+    """Distributions with their table, and the nearest training picture."""
+    panel = page.locator("#compare")
+    panel.get_by_label("Real pictures").select_option("train")
+    panel.get_by_role("heading", name="Real: train of data.zip").wait_for()
+    panel.get_by_role("button", name="Measure both sides").click()
+    panel.locator(".chart").nth(10).wait_for()
+    panel.get_by_role("button", name="Nearest training picture of generated seed 2").click()
+    panel.get_by_role("heading", name="Nearest training picture of seed 2").wait_for()
+
+
+def judged(page):
+    """The result of a test."""
+    panel = start(page, page.url.partition("#")[0].rstrip("/"))
+    ready(panel, 1)
+    page.keyboard.press("r")
+    ready(panel, 2)
+    panel.get_by_role("button", name="End here and see the result").click()
+    panel.get_by_text("Ended after 1 of 20 pictures.").wait_for()
+
+
+def told_of_a_mistake(page):
+    """A file that is no micrograph."""
+    chooser = page.get_by_label("Drop a micrograph here, or choose one")
+    chooser.set_input_files({"name": "a.tif", "mimeType": "image/tiff", "buffer": b"no picture"})
+    page.get_by_text("a.tif is text (starts with b'no picture')").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("tab", "do"),
+    [
+        ("generate", generated),
+        ("walk", walked),
+        ("compare", compared),
+        ("judge", judged),
+        ("project", told_of_a_mistake),
+    ],
+)
+def test_axe_finds_no_fault_in_what_comes_of_using_a_tab(browser, whole_site, tab, do):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    with a_page(browser, whole_site) as page:
+        page.goto(f"{whole_site}/#{tab}")
+        do(page)
+        settle(page)
+        assert faults_of(axe, page) == []
 
 
 def test_all_tabs_are_chosen_by_arrows_and_one_stop_of_the_tab_key(browser, whole_site):

@@ -1,6 +1,6 @@
 // Real next to generated at the same condition: pictures, what both measure, and the nearest training picture.
 import { jobControl } from "./job.js";
-import { ask, choice, element, figure, follow, latest, number, post, slider, svg, table, tell } from "./page.js";
+import { ask, choice, element, figure, follow, latest, number, post, scrolled, slider, svg, table, tell } from "./page.js";
 import { bothChosen } from "./sides.js";
 
 export const title = "Compare";
@@ -122,7 +122,7 @@ export function start(panel, opened) {
       element("p", { class: "quiet" }, judged ? "Agrees: the mean within half a real standard deviation and the spread within a factor of two, with 90 % certainty, by micrograph. Image scores, floors and both sides of the split: sorby evaluate."
         : "Means and spreads alone do not say whether the two are alike: sorby evaluate compares with all micrographs."),
       element("div", { class: "charts" }, found.descriptors.map(densities)),
-      element("div", { class: "scroll" }, table("Mean ± standard deviation over pictures", ["descriptor", "real", "generated", "shift, real sd (90 %)", "verdict"],
+      scrolled("Descriptors", table("Mean ± standard deviation over pictures", ["descriptor", "real", "generated", "shift, real sd (90 %)", "verdict"],
         found.descriptors.map((d) => [heading(d), plusMinus(d.real), plusMinus(d.generated),
           d.shift ? `${number(d.shift[0])} (${number(d.shift[1])} to ${number(d.shift[2])})` : "–", d.is_lacking ? "differs: hardly any has it" : d.verdict ?? "–"]), [0, 4])),
     ];

@@ -208,6 +208,9 @@ export function table(caption, heads, rows, texts = [0]) {
     element("tbody", {}, rows.map((row) => element("tr", {}, row.map((cell, i) => element("td", kind(i), cell))))));
 }
 
+/** What may be wider than the page, scrolled by keys too. */
+export const scrolled = (label, inside) => element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, inside);
+
 /** How what is measured was told apart, under a table of it. */
 export const segmented = () => element("p", { class: "quiet" }, "The brighter of two phases, by Otsu's threshold.");
 

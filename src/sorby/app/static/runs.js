@@ -1,5 +1,5 @@
 // Trainings while they run, studies of many, and reports of evaluations.
-import { ask, choice, element, number, table } from "./page.js";
+import { ask, choice, element, number, scrolled, table } from "./page.js";
 import { chart } from "./curves.js";
 
 export const title = "Runs";
@@ -236,7 +236,6 @@ function report(name, { body, side }) {
 }
 
 /** Something wide that scrolls by itself, also by keys. */
-const scrolled = (label, inside) => element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, inside);
 const blank = (value) => (value === null ? "" : number(value));
 const duration = (seconds) => {
   if (seconds < 90) return `${Math.round(seconds)} s`;
