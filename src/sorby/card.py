@@ -1,5 +1,7 @@
 """The card of a generator: all that has to be known to use its pictures and to believe them."""
 
+import json
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -63,6 +65,22 @@ def describe(card: GeneratorCard) -> str:
         f"- Written by Sorby {card.sorby_version}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def model_card(card: GeneratorCard) -> str:
+    """`describe`, after the header by which the Hugging Face hub files a generator.
+
+    The licence is that of the data; the hub takes any that it has no name for as `other`, with a name.
+    """
+    licence = re.sub(r"[^a-z0-9.]+", "-", str(card.data.get("licence", "")).lower()).strip("-")
+    header = {
+        "library_name": "sorby",
+        "pipeline_tag": "unconditional-image-generation",
+        "tags": ["materials-science", "microstructure", "micrograph", "gan", card.network.model],
+        **({"license": "other", "license_name": licence} if licence else {}),
+    }
+    yaml = "".join(f"{key}: {json.dumps(value)}\n" for key, value in header.items())
+    return f"---\n{yaml}---\n\n{describe(card)}"
 
 
 def shape_of(network: NetworkConfig) -> str:

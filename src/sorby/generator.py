@@ -3,11 +3,14 @@
 model.safetensors   weights
 config.json         the card
 README.md           the card in words
+
+This is a layout of the Hugging Face hub as well: `Generator.from_pretrained`, `Generator.push_to_hub`.
 """
 
 import copy
 import hashlib
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +23,10 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from sorby import hub
 from sorby.allocator import LARGEST_KEPT_BYTES, keep_freed_memory
 from sorby.atomic import new_folder, write_bytes, write_text
-from sorby.card import FORMAT, GeneratorCard, describe, shape_of
+from sorby.card import FORMAT, GeneratorCard, model_card, shape_of
 from sorby.config import NetworkConfig
 from sorby.errors import ConfigError, WeightsError
 from sorby.models.build import AnyGenerator, generator_network, largest_activation
@@ -30,7 +34,6 @@ from sorby.models.place import fastest_dtype, place
 from sorby.seeds import rng_for
 from sorby.shipped import FOLDER, names
 
-FILES = ("model.safetensors", "config.json", "README.md")
 CONDITION_SAMPLES = 1024
 MOST_AT_ONCE = 32
 
@@ -66,8 +69,8 @@ class Generator:
     def load(
         cls, path: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
     ) -> "Generator":
-        """Open a generator folder, the best generator of a run folder, or one that comes with Sorby by its name
-        (`uhcs-64`), to draw and not to train.
+        """Open a generator folder, the best generator of a run folder, one that comes with Sorby by its name
+        (`uhcs-64`), or one of a hub (`hf:user/name`), to draw and not to train.
 
         Without a `dtype` the convolutions are done in the one that is fastest on `device`; pictures in bfloat16 are
         half a grey value off on average. The process keeps the memory of freed tensors from then on: `sorby.allocator`.
@@ -95,10 +98,40 @@ class Generator:
 
         Raises `DataError` where `path` holds files that no generator has, and touches none of them.
         """
-        with new_folder(Path(path), ours=FILES) as folder:
+        with new_folder(Path(path), ours=hub.FILES) as folder:
             write_bytes(folder / "model.safetensors", save_tensors(self._tensors()))
             write_text(folder / "config.json", self.card.model_dump_json(indent=2) + "\n")
-            write_text(folder / "README.md", describe(self.card))
+            write_text(folder / "README.md", model_card(self.card))
+
+    save_pretrained = save
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> "Generator":
+        """`load` a folder that is there, or else fetch `user/name` from the Hugging Face hub first.
+
+        `revision` is a branch, a tag or a commit of it; `token` that of a private generator. Raises like `load`, and
+        where no hub answers.
+        """
+        is_here = Path(name).exists() or str(name) in names()
+        folder = name if is_here else hub.fetch(str(name).removeprefix(hub.PREFIX), revision=revision, token=token)
+        return cls.load(folder, device=device, dtype=dtype)
+
+    def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
+        """Publish the generator folder as `user/name` on the Hugging Face hub; gives its address.
+
+        `private` is for one that is new. Raises `WeightsError` where no hub takes it.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(Path(folder) / "generator")
+            return hub.push(Path(folder) / "generator", repo_id, private=private, token=token)
 
     @property
     def hash(self) -> str:
@@ -242,14 +275,15 @@ def read_generator(path: Path) -> tuple[GeneratorCard, AnyGenerator]:
 
 def generator_folder(path: Path) -> Path:
     """Where the weights of `Generator.load(path)` are. Raises `WeightsError` where there are none."""
+    path = hub.fetched(path)
     # A folder of pictures may bear the name of the generator that drew them.
     shipped = [FOLDER / path] if str(path) in names() else []
     for folder in (path, path / "best", path / "last", *shipped):
         if (folder / "config.json").is_file():
             return folder
     raise WeightsError(
-        f"{path} is no generator: expected a folder with model.safetensors and config.json, a run, or one that comes "
-        f"with Sorby ({', '.join(names())})."
+        f"{path} is no generator: expected a folder with model.safetensors and config.json, a run, one that comes "
+        f"with Sorby ({', '.join(names())}), or hf:USER/NAME for one of a hub."
     )
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from sorby.hub import fetched
+
 FOLDER = Path(__file__).parent / "generators"
 
 
@@ -11,5 +13,7 @@ def names() -> list[str]:
 
 
 def located(path: Path) -> Path:
-    """The folder of the shipped generator that `path` names; `path` itself where it names none, or is there itself."""
-    return FOLDER / path if str(path) in names() and not path.exists() else path
+    """The folder of the generator that `path` names, one shipped or of a hub; `path` itself where it is there itself,
+    or names none.
+    """
+    return FOLDER / path if str(path) in names() and not path.exists() else fetched(path)

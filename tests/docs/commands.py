@@ -29,6 +29,12 @@ def commands(page: str) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("sorby ")]
 
 
+def python(page: str) -> list[str]:
+    """The blocks of Python of a page, in order."""
+    blocks = FENCE.finditer((ROOT / page).read_text(encoding="utf-8"))
+    return [block["text"] for block in blocks if block["language"] == "python"]
+
+
 def mentions(page: str) -> list[list[str]]:
     """Words after `sorby` of what stands between single backticks in the text: often without its arguments."""
     text = FENCE.sub("", (ROOT / page).read_text(encoding="utf-8"))

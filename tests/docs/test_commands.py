@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.commands import commands, mentions, pages, parse, run
+from tests.docs.commands import commands, mentions, pages, parse, python, run
 from tests.docs.folder import fill
 
 RUN = (
@@ -30,6 +30,7 @@ RUN = (
     "simulate",
     "studies",
     "large-data",
+    "export",
 )
 """Pages that one works by; the others tell of data, hours and machines that are not here."""
 LONG = {
@@ -49,8 +50,18 @@ LONG = {
     "study run": "--dry-run",
 }
 """Verbs, and what is appended to them."""
-NOT_HERE = ("ni_superalloy/images", "uhcs600/images", "spheroidite.zip", "--watch", "plot", "--by-condition")
-"""Data that do not come with Sorby, what waits for another program, and what takes long however small."""
+NOT_HERE = (
+    "ni_superalloy/images",
+    "uhcs600/images",
+    "spheroidite.zip",
+    "theirs.zip",
+    "--hub",
+    "hf:you/steel",
+    "--watch",
+    "plot",
+    "--by-condition",
+)
+"""Data that do not come with Sorby, a hub, what waits for another program, and what takes long however small."""
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +87,19 @@ def test_the_commands_of_a_page_run_in_order(page, folder, tmp_path, monkeypatch
     for words in done:
         print("sorby", *words)
         run(words)
+    if page == "docs/export.md":
+        draws_without_sorby(python(page)[0])
+
+
+def draws_without_sorby(example):
+    """The example of the page draws what the file's own generator may: four grey pictures that differ."""
+    pytest.importorskip("onnxruntime")
+    assert "sorby" not in example
+    names = {}
+    exec(example, names)
+    assert names["pictures"].shape == (4, 1, 64, 64)
+    assert names["pictures"].std(axis=0).mean() > 1
+    assert [path.name for path in sorted(Path().glob("synthetic*.png"))] == [f"synthetic{i}.png" for i in range(4)]
 
 
 def fault_of(words, *, whole):

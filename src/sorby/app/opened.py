@@ -109,9 +109,8 @@ def _open(source: Path, found: Opened, device: str) -> None:
 
 
 def _live_generator(source: Path, device: str) -> Live[Generator]:
-    return Live(
-        partial(Generator.load, source, device=device), lambda: [generator_folder(source) / "model.safetensors"]
-    )
+    local = located(source)  # what comes from a hub is fetched once
+    return Live(partial(Generator.load, local, device=device), lambda: [generator_folder(local) / "model.safetensors"])
 
 
 def _add(kind: Mapping[str, T], source: Path, value: T | None = None) -> None:

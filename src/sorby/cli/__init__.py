@@ -13,6 +13,7 @@ from sorby.cli.design import design
 from sorby.cli.directions import directions
 from sorby.cli.doctor import doctor
 from sorby.cli.evaluate import evaluate
+from sorby.cli.export import export
 from sorby.cli.generate import generate
 from sorby.cli.inspect import inspect
 from sorby.cli.interpolate import interpolate
@@ -55,6 +56,7 @@ for verb in (
     predict,
     design,
     reproduce,
+    export,
     serve,
     doctor,
 ):

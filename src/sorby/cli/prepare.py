@@ -31,7 +31,10 @@ def prepare(
     scale: Annotated[float | None, typer.Option(help=_help("scale"))] = None,
     um_per_px: Annotated[float | None, typer.Option(help=_help("um_per_px"))] = None,
     max_upsample: Annotated[float | None, typer.Option(help=_help("max_upsample"))] = None,
-    labels: Annotated[Path | None, typer.Option(help="CSV with a column `file`, one row an image.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="CSV with a column `file`, one row an image; or the zip of a StyleGAN tool that has labels."),
+    ] = None,
     condition: Annotated[list[str] | None, typer.Option(help=_help("conditions") + " Repeatable.")] = None,
     group: Annotated[str | None, typer.Option(help=_help("group"))] = None,
     specimen: Annotated[str | None, typer.Option(help=_help("specimen"))] = None,

@@ -57,8 +57,8 @@ class Dataset:
         path, archive = Path(path), open_archive(Path(path))
         if "dataset.toml" in archive.names():
             return cls._open_own(path, archive)
-        patches, space, size, channels = open_foreign(path, archive)
-        return cls(path, PatchTable.of(patches), space, {}, size, channels, archive)
+        patches, space, size, channels, licence = open_foreign(path, archive)
+        return cls(path, PatchTable.of(patches), space, {}, size, channels, archive, licence)
 
     @classmethod
     def _open_own(cls, path: Path, archive: Archive) -> "Dataset":

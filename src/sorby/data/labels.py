@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from sorby.data.foreign import label_rows
 from sorby.data.recipe import Recipe
 from sorby.errors import DataError
 
@@ -12,7 +13,12 @@ Row = dict[str, str]
 
 
 def read_table(path: Path) -> list[Row]:
-    """Rows of a CSV with a `file` column; commas, semicolons or tabs. Raises `DataError` where it is none."""
+    """Rows of a CSV with a `file` column; commas, semicolons or tabs; or of the zip of a StyleGAN tool.
+
+    Raises `DataError` where it is none.
+    """
+    if path.suffix.lower() == ".zip":
+        return label_rows(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -79,6 +79,10 @@ class Mapping(nn.Module):
         scale, beside = e.chunk(2, 1)
         return torch.cat([z * (1 + scale), beside], 1)
 
+    def mean(self, z: Float[Tensor, "m z"], condition: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+        """Mean of w over all `z`, at each condition: w goes in proportion with z."""
+        return self(z.mean(0, keepdim=True).expand(condition.shape[0], -1), condition)
+
 
 class Synthesis(nn.Module):
     """w to a picture (table 1). It draws no noise of its own."""

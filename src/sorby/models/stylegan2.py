@@ -57,10 +57,20 @@ class Mapping(nn.Module):
         self.condition = ConditionVector(condition_dim, w_dim, gain=CONDITION_IN_W) if condition_dim else None
 
     def forward(self, z: Float[Tensor, "n z"], condition: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+        w = self.of_z(z)
+        return w if self.condition is None else w + self.condition(condition)
+
+    def of_z(self, z: Float[Tensor, "n z"]) -> Float[Tensor, "n d"]:
+        """w before the condition is added."""
         w = normalise(z)
         for layer in self.layers:
             w = activate(layer(w))
-        return w if self.condition is None else w + self.condition(condition)
+        return w
+
+    def mean(self, z: Float[Tensor, "m z"], condition: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+        """Mean of w over all `z`, at each condition, which adds the same to each z."""
+        w = self.of_z(z).mean(0, keepdim=True)
+        return w.expand(condition.shape[0], -1) if self.condition is None else w + self.condition(condition)
 
 
 class Synthesis(nn.Module):
@@ -100,7 +110,7 @@ class Synthesis(nn.Module):
         if self.const is None:
             start, *noise = noise
         else:
-            start = self.const.expand(len(ws), -1, -1, -1)
+            start = self.const.expand(ws.shape[0], -1, -1, -1)
         x = start.to(dtype).contiguous(memory_format=torch.channels_last)
         x = self.convs[0](x, w[0], noise[0])
         picture = self.to_grey[0](x, w[1])

@@ -1,0 +1,1 @@
+"""What other programs read and write: generators and datasets in forms that are not Sorby's own."""
