@@ -10,7 +10,7 @@ from sorby.card import model_card
 from sorby.errors import ConfigError, WeightsError
 from sorby.generator import Generator
 from sorby.inspect import summarise
-from tests.hub_server import running
+from tests.hub_server import as_the_hub
 from tests.latent.tiny import tiny
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
@@ -21,13 +21,7 @@ NAME = "sorby-tests/steel"
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    with running() as server:
-        template = f"{server.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr(constants, "ENDPOINT", server.address)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-        monkeypatch.delenv("HF_TOKEN", raising=False)
+    with as_the_hub(monkeypatch, tmp_path) as server:
         yield server
 
 

@@ -31,6 +31,7 @@ def test_source_is_the_name_that_the_user_knows(tmp_path):
     (file,) = find_images([tmp_path / "z.zip"])
     assert read_micrograph(file).source == "z.zip/s/a.png"
     assert read_micrograph(tmp_path / "a.png").source == str(tmp_path / "a.png")
+    assert read_micrograph(str(tmp_path / "a.png")).source == str(tmp_path / "a.png")
 
 
 ABOUT: Mapping[str, str] = {

@@ -38,14 +38,14 @@ class Micrograph:
     """Provenance: pixel_size_from or why there is none, bits, what was done to colours, instrument, kV, detector."""
 
 
-def read_micrograph(file: ImageFile | Path) -> Micrograph:
+def read_micrograph(file: ImageFile | str | Path) -> Micrograph:
     """Read a TIFF, PNG, JPEG or BMP with 8 or 16 bits.
 
     Colours with equal channels give that channel exactly, others the ITU-R 601 luma. Pages after the first are
     passed over. Both are noted. Raises `DataError`, naming the file, for anything else.
     """
-    if isinstance(file, Path):
-        file = ImageFile.of(file)
+    if isinstance(file, str | Path):
+        file = ImageFile.of(Path(file))
     return decode_micrograph(file.read(), name=file.name, sidecar=file.sidecar())
 
 

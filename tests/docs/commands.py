@@ -1,4 +1,4 @@
-"""The `sorby` commands of a page, as its reader would type them."""
+"""What a page has its reader type: `sorby` commands, Python, and other lines of the shell."""
 
 import re
 import shlex
@@ -12,36 +12,49 @@ ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELL = ("bash", "")
 
+Words = list[str]
+"""A line of the shell."""
+
 
 def pages() -> list[str]:
     """README and all pages, by path from the root."""
     return [str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]]
 
 
-def commands(page: str) -> list[list[str]]:
-    """Words after `sorby`, of each command in a block of the shell, in order."""
-    lines = [
-        line
-        for block in FENCE.finditer((ROOT / page).read_text(encoding="utf-8"))
-        if block["language"] in SHELL
-        for line in block["text"].replace("\\\n", " ").splitlines()
-    ]
-    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("sorby ")]
+def steps(page: str) -> list[Words | str]:
+    """What the page shows, in order: the words of each line of the shell, and each block of Python as it stands."""
+    found: list[Words | str] = []
+    for block in FENCE.finditer((ROOT / page).read_text(encoding="utf-8")):
+        if block["language"] == "python":
+            found.append(block["text"])
+        elif block["language"] in SHELL:
+            lines = block["text"].replace("\\\n", " ").splitlines()
+            found += [words for line in lines if (words := shlex.split(line, comments=True))]
+    return found
 
 
-def python(page: str) -> list[str]:
-    """The blocks of Python of a page, in order."""
-    blocks = FENCE.finditer((ROOT / page).read_text(encoding="utf-8"))
-    return [block["text"] for block in blocks if block["language"] == "python"]
+def blocks(page: str) -> list[str]:
+    """Its blocks of Python."""
+    return [step for step in steps(page) if isinstance(step, str)]
 
 
-def mentions(page: str) -> list[list[str]]:
-    """Words after `sorby` of what stands between single backticks in the text: often without its arguments."""
+def lines(page: str) -> list[Words]:
+    """Its lines of the shell."""
+    return [step for step in steps(page) if not isinstance(step, str)]
+
+
+def commands(page: str) -> list[Words]:
+    """Words after `sorby`, of each command that begins so."""
+    return [words[1:] for words in lines(page) if words[0] == "sorby"]
+
+
+def mentions(page: str, program: str = "sorby") -> list[Words]:
+    """Words after the program of what stands between single backticks in the text: often without its arguments."""
     text = FENCE.sub("", (ROOT / page).read_text(encoding="utf-8"))
-    return [shlex.split(words) for words in re.findall(r"(?<!`)`sorby ([^`]+)`", text)]
+    return [shlex.split(words) for words in re.findall(rf"(?<!`)`{program} ([^`]+)`", text)]
 
 
-def parse(words: list[str], *, whole: bool = True) -> None:
+def parse(words: Words, *, whole: bool = True) -> None:
     """Resolve the verb and read its options, and do nothing; arguments may be missing where it is not `whole`."""
     group = typer.main.get_command(app)
     name, verb, rest = group.resolve_command(typer.Context(group), list(words))
@@ -57,7 +70,7 @@ def parse(words: list[str], *, whole: bool = True) -> None:
         parse(["train", "DATASET", *(read.params["options"] or [])])
 
 
-def run(words: list[str]) -> None:
+def run(words: Words) -> None:
     """Do what the command says, in this process. Raises whatever goes wrong; `design` may answer no."""
     status = app(words, prog_name="sorby", standalone_mode=False)
     assert status in ((None, 0, 1) if words[0] == "design" else (None, 0)), f"exit code {status}"
