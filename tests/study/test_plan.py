@@ -212,3 +212,17 @@ def test_the_identity_of_a_run_follows_all_that_its_result_depends_on(study):
     )
     assert len({identity(text) for text in texts}) == len(texts)
     assert identity('title = "other words"') == identity("")
+
+
+def test_too_few_pictures_of_each_condition_are_told_before_anything_is_trained(tmp_path):
+    rng = np.random.default_rng(0)
+    patches = [
+        Patch(file=f"{i}.png", parent=f"p{i}", conditions={"temperature": str(900 + 100 * (i % 3))}) for i in range(27)
+    ]
+    space = ConditionSpace.from_rows([patch.conditions for patch in patches], ["temperature:°C"])
+    pictures = rng.integers(0, 255, (27, 32, 32), np.uint8)
+    write_dataset(tmp_path / "few.zip", zip(patches, pictures, strict=True), space=space, recipe={})
+    path = tmp_path / "study.toml"
+    path.write_text(LEAST.format(data=tmp_path / "few.zip"))
+    with pytest.raises(DataError, match=r"at most 9 pictures of a condition.*expected 10 or more"):
+        plan_of(read_study(path))

@@ -25,7 +25,7 @@ Colours = Mapping[str, str]
 def figure_of(result: StudyResult, descriptors: Sequence[str] = ()) -> bytes:
     """SVG: truth against prediction at the conditions held out, all deviations, and the right condition by seed."""
     colours = _colours(result)
-    panels = _panels(result, descriptors, colours)
+    panels = _panels(result, descriptors, colours) or [_nothing]
     rows = -(-len(panels) // COLUMNS)
     with rc_context(STYLE | {"axes.titlesize": 9, "axes.labelsize": 8}):
         figure = Figure(figsize=(3.3 * min(len(panels), COLUMNS), 3.0 * rows + 0.4), layout="constrained")
@@ -54,6 +54,11 @@ def _panels(result: StudyResult, descriptors: Sequence[str], colours: Colours) -
     if right:
         panels.append(lambda axis: _right(axis, right, colours))
     return panels
+
+
+def _nothing(axis: Axes) -> None:
+    axis.set_axis_off()
+    axis.text(0.5, 0.5, "No condition has images enough\nto be compared.", ha="center", va="center", color=QUIET)
 
 
 def _colours(result: StudyResult) -> Colours:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from sorby.conditions import ConditionSpace
 from sorby.config import TrainConfig, resolve
 from sorby.data.dataset import Dataset
@@ -13,6 +15,7 @@ from sorby.data.table import PatchTable
 from sorby.errors import ConfigError, DataError
 from sorby.evaluation.at_conditions import keys_of, unseen_of
 from sorby.evaluation.conditions import MOST_NAMED, Key, key_of
+from sorby.metrics.record import LEAST_IMAGES
 from sorby.study.file import Settings, Study, check_name, merged
 
 
@@ -59,6 +62,8 @@ def plan_of(study: Study) -> Plan:
     data = Dataset.open(study.dataset)
     if study.measure == "conditions" and not data.space.dim:
         raise DataError(f"{study.dataset} has no conditions, which this study is about: prepare it with --labels.")
+    if study.measure == "conditions":
+        _check_counts(study, data)
     views = list(_views(study, data))
     variants = {} if study.search else study.all_variants()
     runs = []
@@ -69,6 +74,16 @@ def plan_of(study: Study) -> Plan:
                 name = "-".join(part for part in (variant, label, f"seed-{seed}") if part)
                 runs.append(Run(name, variant, config, view))
     return Plan(study, data, tuple(runs))
+
+
+def _check_counts(study: Study, data: Dataset) -> None:
+    """Each condition with too few pictures is left out of what is measured: some have to stay."""
+    _, counts = np.unique(data.conditions(), axis=0, return_counts=True)
+    if min(counts.max(), study.num) < LEAST_IMAGES:
+        raise DataError(
+            f"{study.dataset} has at most {counts.max()} pictures of a condition, and the study draws {study.num}: "
+            f"expected {LEAST_IMAGES} or more, the fewest compared; prepare more micrographs or smaller patches."
+        )
 
 
 def config_of(study: Study, changes: Settings, *, seed: int, size: int) -> TrainConfig:
