@@ -10,7 +10,16 @@ from sorby.conditions import ConditionSpace
 from sorby.config import NetworkConfig
 
 FORMAT = 1
-LATER_SETTINGS = ("model", "layout", "condition_by", "normalisation", "leaky_slope")
+LATER_SETTINGS = (
+    "model",
+    "layout",
+    "condition_in",
+    "clamp",
+    "upsampling",
+    "condition_by",
+    "normalisation",
+    "leaky_slope",
+)
 """Settings that the first generators did not have; these keep the hash that their pictures bear."""
 
 

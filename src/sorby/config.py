@@ -22,7 +22,7 @@ class _Settings(BaseModel):
 
 
 OF_NETWORK = {
-    "stylegan2": ("w_dim", "mapping_layers", "layout", "minibatch_std_group"),
+    "stylegan2": ("w_dim", "mapping_layers", "layout", "minibatch_std_group", "condition_in", "clamp", "upsampling"),
     "contragan": ("condition_by", "normalisation", "leaky_slope"),
 }
 OF_RUN = {
@@ -75,6 +75,14 @@ class NetworkConfig(_Settings):
     """... but never more than this."""
     minibatch_std_group: int = Field(4, ge=1)
     """Images that share one minibatch standard deviation."""
+    condition_in: Literal["w", "z"] = "w"
+    """Stylegan2: where conditions enter. Features of them are added to w; or, as in the official code, a linear map of
+    them is joined to z, which imported networks have."""
+    clamp: float | None = Field(None, gt=0)
+    """Stylegan2: convolutions are held to at most this, as in the official code; none for free ones."""
+    upsampling: Literal["filtered", "bilinear"] = "filtered"
+    """Stylegan2: how the generator enlarges. Filtered, as published; or bilinearly before it convolves, twice at 4 px
+    too, as that of lucidrains, for imported ones."""
     condition_by: Literal["product", "features"] = "product"
     """Contragan: how conditions enter. As published: the latent times a linear map of them, and one feature map of the
     critic; or as in stylegan2, by random features of them, which numbers need."""
@@ -87,6 +95,10 @@ class NetworkConfig(_Settings):
     def _power_of_two(self) -> "NetworkConfig":
         if self.size not in (32, 64, 128, 256, 512, 1024):
             raise ValueError(f"size is {self.size}, expected a power of two from 32 to 1024")
+        if self.upsampling == "bilinear" and self.layout == "random":
+            raise ValueError(
+                "layout is random, and upsampling bilinear knows a learnt one alone: leave one of them out"
+            )
         if self.channel_base < self.size:
             raise ValueError(f"channel_base is {self.channel_base}, expected at least size, {self.size}")
         _only_of(self.model, self, OF_NETWORK)

@@ -225,8 +225,11 @@ class Generator:
 
     @torch.inference_mode()
     def mean_w(self, encoded: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
-        """Centre of truncation: the mean of w, at the condition where there is one."""
-        if not encoded.shape[1]:
+        """Centre of truncation: the mean of w, at the condition where there is one.
+
+        A network whose conditions are joined to z keeps the mean over all of them, which the official code has.
+        """
+        if not encoded.shape[1] or self.card.network.condition_in == "z":
             return self.network.w_mean.expand(len(encoded), -1)
         z = torch.randn(CONDITION_SAMPLES, self.network.z_dim, generator=rng_for(0, "mean w")).to(self.device)
         distinct, which = encoded.unique(dim=0, return_inverse=True)

@@ -1,4 +1,4 @@
-"""What a thing is, in one screen: a micrograph, a dataset, a generator or a run."""
+"""What a thing is, in one screen: a micrograph, a dataset, a generator, a run, or a network of another program."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,13 @@ from sorby.config import TrainConfig, flat, from_toml, resolve
 from sorby.data.dataset import Dataset, is_dataset
 from sorby.errors import DataError
 from sorby.generator import Generator
+from sorby.interop.imported import read_foreign
 from sorby.micrograph import read_micrograph
 from sorby.shipped import located
 from sorby.sources import IMAGE_SUFFIXES
 from sorby.training.tick import read_log
 
+FOREIGN_SUFFIXES = (".pkl", ".pt", ".pth")
 LOG_LINES = 6
 LOG_COLUMNS = ("kimg", "img_s", "r_t", "p", "loss_G", "loss_D", "r1", "fid", "recall")
 
@@ -41,6 +43,8 @@ def summarise(path: Path) -> Summary:
         return of_micrograph(path)
     if is_dataset(path):
         return of_dataset(path)
+    if path.is_file() and path.suffix.lower() in FOREIGN_SUFFIXES:
+        return of_foreign(path)
     raise DataError(
         f"{path} is nothing that can be inspected: expected a micrograph, a dataset of sorby prepare, a generator, "
         "or a run; of a folder of raw images name one file."
@@ -85,6 +89,24 @@ def of_generator(path: Path) -> Summary:
     generator = Generator.load(path)
     parameters = sum(weights.numel() for weights in generator.network.parameters())
     return Summary(f"Generator {path}", _card(generator.card) | {"weights": f"{parameters:,}", "hash": generator.hash})
+
+
+def of_foreign(path: Path) -> Summary:
+    """What the file of another program holds, as far as Sorby reads it. Nothing in it is run."""
+    foreign = read_foreign(path)
+    network = foreign.network
+    facts = {
+        "draws": f"{network.size} x {network.size} px, {'grey' if network.channels == 1 else 'colour'}",
+        "conditions": f"{network.condition_dim} numbers, whose names it does not tell"
+        if network.condition_dim
+        else "none",
+        "trained for": "not told" if foreign.kimg is None else f"{foreign.kimg:g} kimg",
+        "augmentation probability": "not told" if foreign.p is None else f"{foreign.p:.3g}",
+        "discriminator": "not one of Sorby's" if foreign.D is None else "can train on",
+        "data": _short(foreign.data) or "not told",
+        "use it with": f"sorby import {path} --out GENERATOR",
+    }
+    return Summary(f"Network of {foreign.origin}: {path}", facts)
 
 
 def of_run(path: Path) -> Summary:

@@ -5,7 +5,7 @@ import pytest
 
 from sorby.cli import app, main
 
-VERBS = [command.callback.__name__ for command in app.registered_commands]
+VERBS = [command.name or command.callback.__name__ for command in app.registered_commands]
 
 
 def sorby(monkeypatch, *arguments):

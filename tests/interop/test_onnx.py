@@ -69,6 +69,14 @@ def test_a_shipped_generator_draws_the_same_from_its_file(tmp_path):
     assert str(interop.__file__).encode().rpartition(b"/interop")[0] not in path.read_bytes()  # whose disk it was
 
 
+def test_what_only_imported_networks_have_is_exported_as_well(tmp_path):
+    generator = tiny(conditional=True, condition_in="z", clamp=2.0, upsampling="bilinear")
+    generator.network.w_mean += 0.1
+    generator._known_hash = None
+    export_onnx(generator, tmp_path / "imported.onnx")
+    check_pictures(generator, tmp_path / "imported.onnx", {"phase": "pearlite", "temperature": 870.0})
+
+
 def test_conditions_go_in_as_people_write_them_and_the_file_tells_their_units(tmp_path):
     generator, path = contragan(), tmp_path / "steel.onnx"
     export_onnx(generator, path)

@@ -15,6 +15,7 @@ from sorby.cli.doctor import doctor
 from sorby.cli.evaluate import evaluate
 from sorby.cli.export import export
 from sorby.cli.generate import generate
+from sorby.cli.import_ import import_
 from sorby.cli.inspect import inspect
 from sorby.cli.interpolate import interpolate
 from sorby.cli.measure import measure
@@ -61,6 +62,7 @@ for verb in (
     doctor,
 ):
     app.command()(verb)
+app.command("import")(import_)
 app.command(context_settings={"ignore_unknown_options": True})(transfer)  # they are those of train
 app.add_typer(study, name="study")
 

@@ -6,8 +6,12 @@ from typing import Annotated
 import typer
 
 
-def inspect(path: Annotated[Path, typer.Argument(help="Micrograph, dataset, generator or run.")]) -> None:
-    """Say what a micrograph, dataset, generator or run is, in one screen."""
+def inspect(
+    path: Annotated[
+        Path, typer.Argument(help="Micrograph, dataset, generator or run; or a file that sorby import reads.")
+    ],
+) -> None:
+    """Say what a micrograph, dataset, generator, run or file of another program is, in one screen."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

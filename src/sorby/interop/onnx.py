@@ -46,6 +46,7 @@ class Graph(nn.Module):
         super().__init__()
         self.network = generator.network
         self.conditions = generator.card.space.conditions
+        self.mean_follows = generator.card.network.condition_in == "w"
         self.noise_shapes = [layer.shape[1:] for layer in generator.latents([0]).noise]
         z = torch.randn(CONDITION_SAMPLES, self.network.z_dim, generator=rng_for(0, "mean w"))
         self.register_buffer("samples", z, persistent=False)
@@ -58,8 +59,9 @@ class Graph(nn.Module):
         noise: Float[Tensor, "n m"] | None = None,
     ) -> Float[Tensor, "n _ h w"]:
         encoded = z[:, :0] if condition is None else self.encoded(condition)
-        ws = self.network.styles(z, encoded)
-        mean = self.network.w_mean if condition is None else self.network.mapping.mean(self.samples, encoded)[:, None]
+        ws, mean = self.network.styles(z, encoded), self.network.w_mean
+        if condition is not None and self.mean_follows:
+            mean = self.network.mapping.mean(self.samples, encoded)[:, None]
         layers = [] if noise is None else self.layers(noise)
         return self.network.synthesis(mean + truncation[:, None, None] * (ws - mean), layers)
 

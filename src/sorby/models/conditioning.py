@@ -7,10 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sorby.models.layers import ACTIVATION_GAIN, Linear, activate
+from sorby.models.layers import ACTIVATION_GAIN, Linear, activate, normalise
 
 VECTOR = 64
 """Length of the vectors that are contrasted (Jain et al. 2024, table 2)."""
+SLOW = 0.01
+"""How much slower than others the layers of a mapping learn."""
 FEATURES = 256
 """Random features of a condition."""
 REACH = 2.0
@@ -41,6 +43,26 @@ class ConditionVector(nn.Sequential):
 
     def __init__(self, condition_dim: int, dim: int, *, gain: float = 1) -> None:
         super().__init__(ConditionFeatures(condition_dim, FEATURES), Linear(FEATURES, dim, gain=gain))
+
+
+class ConditionMapping(nn.Module):
+    """A condition "n k" to a vector "n d" by a linear map, scaled to unit mean square, and connected layers.
+
+    The official code's, whose scores are projected onto it; its number of layers is not that of the generator.
+    """
+
+    def __init__(self, condition_dim: int, dim: int, *, num_layers: int = 8) -> None:
+        super().__init__()
+        self.embed = Linear(condition_dim, dim)
+        self.layers = nn.ModuleList(
+            Linear(dim, dim, gain=ACTIVATION_GAIN, lr_multiplier=SLOW) for _ in range(num_layers)
+        )
+
+    def forward(self, condition: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+        vector = normalise(self.embed(condition))
+        for layer in self.layers:
+            vector = activate(layer(vector))
+        return vector
 
 
 class Judged(NamedTuple):

@@ -18,9 +18,14 @@ from sorby.models.resample import conv_down, conv_up, downsample, turned
 ACTIVATION_GAIN = math.sqrt(2)
 
 
-def activate(x: Tensor) -> Tensor:
-    """Leaky ReLU of slope 0.2."""
-    return F.leaky_relu(x, 0.2)
+def activate(x: Tensor, clamp: float | None = None) -> Tensor:
+    """Leaky ReLU of slope 0.2, held to at most `clamp` in size."""
+    return held(F.leaky_relu(x, 0.2), clamp)
+
+
+def held(x: Tensor, clamp: float | None) -> Tensor:
+    """At most `clamp` in size; as it is without one."""
+    return x if clamp is None else x.clamp(-clamp, clamp)
 
 
 def normalise(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
@@ -35,7 +40,8 @@ class Linear(nn.Module):
         self, inputs: int, outputs: int, *, gain: float = 1, bias: float = 0, lr_multiplier: float = 1
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        # Divided in place: without memory (on "meta"), a new quotient would load PyTorch's compiler, for seconds.
+        self.weight = nn.Parameter(torch.randn(outputs, inputs).div_(lr_multiplier))
         self.bias = nn.Parameter(torch.full((outputs,), bias / lr_multiplier))
         self.weight_scale = gain * lr_multiplier / math.sqrt(inputs)
         self.bias_scale = gain * lr_multiplier
@@ -105,11 +111,22 @@ class ModulatedConv(nn.Module):
 class StyledConv(nn.Module):
     """Modulated convolution, noise, bias and activation: one layer of the synthesis network."""
 
-    def __init__(self, inputs: int, outputs: int, *, w_dim: int, noise: float = 0, up: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        w_dim: int,
+        noise: float = 0,
+        noise_shape: tuple[int, ...] = (),
+        up: bool = False,
+        clamp: float | None = None,
+    ) -> None:
         super().__init__()
+        self.clamp = clamp
         self.affine = Linear(w_dim, inputs, bias=1)
         self.conv = ModulatedConv(inputs, outputs, 3, up=up)
-        self.noise_strength = nn.Parameter(torch.tensor(float(noise)))
+        self.noise_strength = nn.Parameter(torch.full(noise_shape, float(noise)))
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(
@@ -118,21 +135,22 @@ class StyledConv(nn.Module):
         y, sigma = self.conv(x, self.affine(w))
         bias = (self.bias * ACTIVATION_GAIN)[:, None, None].to(y.dtype)
         y = torch.addcmul(bias, y, (sigma * ACTIVATION_GAIN).to(y.dtype))
-        return activate(y + (noise * (self.noise_strength * ACTIVATION_GAIN)).to(y.dtype))
+        return activate(y + (noise * (self.noise_strength * ACTIVATION_GAIN)).to(y.dtype), self.clamp)
 
 
 class ToGrey(nn.Module):
     """Modulated 1 x 1 convolution to the channels of the picture, without demodulation (ToRGB of the paper)."""
 
-    def __init__(self, inputs: int, channels: int, *, w_dim: int) -> None:
+    def __init__(self, inputs: int, channels: int, *, w_dim: int, clamp: float | None = None) -> None:
         super().__init__()
+        self.clamp = clamp
         self.affine = Linear(w_dim, inputs, bias=1)
         self.conv = ModulatedConv(inputs, channels, 1, demodulate=False)
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Float[Tensor, "n i h w"], w: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
         y, _ = self.conv(x, self.affine(w))
-        return y.float() + self.bias[:, None, None]
+        return held(y.float() + self.bias[:, None, None], self.clamp)
 
 
 class MinibatchStd(nn.Module):

@@ -7,14 +7,15 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sorby.config import NetworkConfig
-from sorby.models.conditioning import VECTOR, ConditionVector, ContrastiveHead, Judged
+from sorby.models.bilinear import BilinearSynthesis
+from sorby.models.conditioning import SLOW, VECTOR, ConditionMapping, ConditionVector, ContrastiveHead, Judged
 from sorby.models.layers import (
     ACTIVATION_GAIN,
     Conv,
@@ -39,37 +40,44 @@ def channels_at(resolution: int, config: NetworkConfig) -> int:
     return min(config.channel_base // resolution, config.channel_max)
 
 
-def num_styles(size: int) -> int:
-    """How many `w` a picture takes: two a resolution from 4 px to `size`."""
-    return 2 * int(math.log2(size)) - 2
+def num_styles(size: int, upsampling: str = "filtered") -> int:
+    """How many `w` a picture takes: two a resolution from 4 px to `size`; bilinear ones have a layer more."""
+    return 2 * int(math.log2(size)) - (1 if upsampling == "bilinear" else 2)
 
 
 class Mapping(nn.Module):
     """z to w: normalised, then fully connected layers at 1/100 of the learning rate. The condition is added to w.
 
-    Joined to z before the layers, as the official code does it for classes, it takes half of what z says.
+    Joined to z before the layers, as the official code does it for classes, it takes half of what z says; imported
+    networks have learnt that (`condition_in`).
     """
 
-    def __init__(self, *, z_dim: int, condition_dim: int, w_dim: int, num_layers: int) -> None:
+    def __init__(
+        self, *, z_dim: int, condition_dim: int, w_dim: int, num_layers: int, condition_in: Literal["w", "z"] = "w"
+    ) -> None:
         super().__init__()
-        sizes = [z_dim] + [w_dim] * num_layers
-        self.layers = nn.ModuleList(Linear(i, o, gain=ACTIVATION_GAIN, lr_multiplier=0.01) for i, o in pairwise(sizes))
-        self.condition = ConditionVector(condition_dim, w_dim, gain=CONDITION_IN_W) if condition_dim else None
+        is_joined, is_added = (bool(condition_dim) and condition_in == place for place in ("z", "w"))
+        sizes = [z_dim + w_dim * is_joined] + [w_dim] * num_layers
+        self.layers = nn.ModuleList(Linear(i, o, gain=ACTIVATION_GAIN, lr_multiplier=SLOW) for i, o in pairwise(sizes))
+        self.embed = Linear(condition_dim, w_dim) if is_joined else None
+        self.condition = ConditionVector(condition_dim, w_dim, gain=CONDITION_IN_W) if is_added else None
 
     def forward(self, z: Float[Tensor, "n z"], condition: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
-        w = self.of_z(z)
+        w = self.of_z(z, condition)
         return w if self.condition is None else w + self.condition(condition)
 
-    def of_z(self, z: Float[Tensor, "n z"]) -> Float[Tensor, "n d"]:
-        """w before the condition is added."""
+    def of_z(self, z: Float[Tensor, "n z"], condition: Float[Tensor, "_ k"]) -> Float[Tensor, "n d"]:
+        """w before the condition is added; one that is joined to z is there for each."""
         w = normalise(z)
+        if self.embed is not None:
+            w = torch.cat([w, normalise(self.embed(condition))], 1)
         for layer in self.layers:
             w = activate(layer(w))
         return w
 
     def mean(self, z: Float[Tensor, "m z"], condition: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
-        """Mean of w over all `z`, at each condition, which adds the same to each z."""
-        w = self.of_z(z).mean(0, keepdim=True)
+        """Mean of w over all `z`, at each condition, where that is added and so adds the same to each."""
+        w = self.of_z(z, condition).mean(0, keepdim=True)
         return w.expand(condition.shape[0], -1) if self.condition is None else w + self.condition(condition)
 
 
@@ -83,12 +91,14 @@ class Synthesis(nn.Module):
         self.start_width = widths[0]
         is_random = config.layout == "random"
         self.const = None if is_random else nn.Parameter(torch.randn(widths[0], 4, 4))
-        styled = partial(StyledConv, w_dim=config.w_dim, noise=NOISE if is_random else 0)
+        styled = partial(StyledConv, w_dim=config.w_dim, noise=NOISE if is_random else 0, clamp=config.clamp)
         self.convs = nn.ModuleList([styled(widths[0], widths[0])])
         for i, o in pairwise(widths):
             self.convs.append(styled(i, o, up=True))
             self.convs.append(styled(o, o))
-        self.to_grey = nn.ModuleList(ToGrey(width, config.channels, w_dim=config.w_dim) for width in widths)
+        self.to_grey = nn.ModuleList(
+            ToGrey(width, config.channels, w_dim=config.w_dim, clamp=config.clamp) for width in widths
+        )
 
     def draw_noise(self, n: int, *, rng: torch.Generator) -> list[Tensor]:
         """Noise N(0, 1) for each convolution, "n 1 h w"; before it what the features start from, if that is random."""
@@ -129,14 +139,15 @@ class GeneratorNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.z_dim = config.z_dim
-        self.num_styles = num_styles(config.size)
+        self.num_styles = num_styles(config.size, config.upsampling)
         self.mapping = Mapping(
             z_dim=config.z_dim,
             condition_dim=config.condition_dim,
             w_dim=config.w_dim,
             num_layers=config.mapping_layers,
+            condition_in=config.condition_in,
         )
-        self.synthesis = Synthesis(config)
+        self.synthesis = _synthesis(config)
         self.register_buffer("w_mean", torch.zeros(config.w_dim))
 
     def freeze(self, dtype: torch.dtype) -> None:
@@ -176,17 +187,27 @@ def score(outputs: Float[Tensor, "n o"], condition: Float[Tensor, "n d"] | None)
     return outputs[:, :1] + (outputs[:, 1:] * condition).sum(1, keepdim=True) / math.sqrt(VECTOR)
 
 
+def projected_score(outputs: Float[Tensor, "n d"], condition: Float[Tensor, "n d"] | None) -> Float[Tensor, "n 1"]:
+    """The product with the vector of the condition alone, as the official code has it; without one as `score`."""
+    if condition is None:
+        return outputs
+    return (outputs * condition).sum(1, keepdim=True) / math.sqrt(outputs.shape[1])
+
+
 class ResidualBlock(nn.Module):
     """Two convolutions beside a 1 x 1 shortcut; both halve the size and keep the variance."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, clamp: float | None = None) -> None:
         super().__init__()
+        self.clamp = clamp
+        self.clamp_halved = None if clamp is None else clamp * math.sqrt(0.5)
         self.conv0 = Conv(inputs, inputs, 3, gain=ACTIVATION_GAIN)
         self.conv1 = Conv(inputs, outputs, 3, gain=1, down=True)  # sqrt(2) of the activation, sqrt(1/2) of the sum
         self.shortcut = Conv(inputs, outputs, 1, gain=math.sqrt(0.5), bias=False, down=True)
 
     def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h//2 w//2"]:
-        return self.shortcut(x) + activate(self.conv1(activate(self.conv0(x))))
+        inner = activate(self.conv0(x), self.clamp)
+        return self.shortcut(x) + activate(self.conv1(inner), self.clamp_halved)
 
 
 class Discriminator(nn.Module):
@@ -194,15 +215,18 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: NetworkConfig, *, contrastive: bool = False) -> None:
         super().__init__()
+        self.clamp = config.clamp
+        self.score = score if config.condition_in == "w" else projected_score
         resolutions = [2**i for i in range(int(math.log2(config.size)), 1, -1)]
         widths = [channels_at(r, config) for r in resolutions]
         self.from_grey = Conv(config.channels, widths[0], 1, gain=ACTIVATION_GAIN)
-        self.blocks = nn.ModuleList(ResidualBlock(i, o) for i, o in pairwise(widths))
+        self.blocks = nn.ModuleList(ResidualBlock(i, o, clamp=config.clamp) for i, o in pairwise(widths))
         self.minibatch_std = MinibatchStd(config.minibatch_std_group)
         self.conv = Conv(widths[-1] + 1, widths[-1], 3, gain=ACTIVATION_GAIN)
         self.linear = Linear(widths[-1] * 16, widths[-1], gain=ACTIVATION_GAIN)
-        self.out = Linear(widths[-1], num_outputs(config.condition_dim))
-        self.condition = ConditionVector(config.condition_dim, VECTOR) if config.condition_dim else None
+        is_joined = bool(config.condition_dim) and config.condition_in == "z"
+        self.out = Linear(widths[-1], widths[-1] if is_joined else num_outputs(config.condition_dim))
+        self.condition = _condition_vector(config, widths[-1]) if config.condition_dim else None
         self.contrast = ContrastiveHead(widths[-1], config.condition_dim) if contrastive else None
 
     def forward(
@@ -215,10 +239,23 @@ class Discriminator(nn.Module):
     ) -> Judged:
         """Scores, and the vectors that are contrasted if it was made to."""
         x = images.to(dtype, memory_format=torch.channels_last)
-        x = activate(self.from_grey(x))
+        x = activate(self.from_grey(x), self.clamp)
         for block in self.blocks:
             x = block(x)
-        x = activate(self.conv(self.minibatch_std(x.float())))
+        x = activate(self.conv(self.minibatch_std(x.float())), self.clamp)
         features = activate(self.linear(x.flatten(1)))
-        scores = score(self.out(features), None if self.condition is None else self.condition(condition))
+        scores = self.score(self.out(features), None if self.condition is None else self.condition(condition))
         return Judged(scores) if self.contrast is None else Judged(scores, *self.contrast(features, condition))
+
+
+def _synthesis(config: NetworkConfig) -> Synthesis | BilinearSynthesis:
+    if config.upsampling == "bilinear":
+        return BilinearSynthesis(config, [channels_at(2**i, config) for i in range(2, config.size.bit_length())])
+    return Synthesis(config)
+
+
+def _condition_vector(config: NetworkConfig, features: int) -> nn.Module:
+    """What the scores at a condition are the product with."""
+    if config.condition_in == "z":
+        return ConditionMapping(config.condition_dim, features)
+    return ConditionVector(config.condition_dim, VECTOR)

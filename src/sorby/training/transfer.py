@@ -3,12 +3,16 @@
 Freeze-D (Mo, Cho & Shin 2020): the layers nearest to the picture see edges and textures, which alloys have in common.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from sorby.atomic import write_bytes
 from sorby.config import TrainConfig, from_toml
 from sorby.errors import ConfigError, WeightsError
 from sorby.generator import read_generator
@@ -18,6 +22,8 @@ from sorby.training.checkpoint import checkpoints
 from sorby.training.state import AnyDiscriminator, State
 
 Say = Callable[[str], None]
+START = "start.safetensors"
+"""Beside an imported generator: all networks, and how far they were trained."""
 OPTIONAL = ("condition", "contrast", "embed", "out.")
 """Parts that a network has for conditions alone: they begin anew where they do not fit."""
 
@@ -26,11 +32,16 @@ def start(state: State, config: TrainConfig, *, say: Say) -> None:
     """Give the networks the weights of the run, or of the generator, that the settings name.
 
     Of a run both networks and the moving average start, from its newest checkpoint; of a generator folder or a shipped
-    one the generator alone, and the discriminator is new. Parts for conditions that the start does not have begin anew,
-    and `say` tells so. Optimisers, p and the count of images begin anew in any case.
-    Raises `WeightsError` where there is no generator, `ConfigError` where it has other networks.
+    one the generator alone, and the discriminator is new. Of an imported one that has a discriminator all networks
+    start, with p and the count of images: its training goes on. Parts for conditions that the start does not have begin
+    anew, and `say` tells so. Optimisers begin anew in any case, p and the count of images of a run as well.
+    Raises `WeightsError` where there is no generator, `ConfigError` where it has other networks or was trained for
+    longer than this run is to be.
     """
     source = Path(config.start_from)
+    if (source / START).is_file():
+        _go_on(state, source, config, say=say)
+        return
     if (source / "config.toml").is_file() and (found := checkpoints(source / "checkpoint")):
         before = from_toml((source / "config.toml").read_text())
         _check_same(source, before.network.model_dump(), config)
@@ -39,16 +50,51 @@ def start(state: State, config: TrainConfig, *, say: Say) -> None:
                 f"{source} trained with discriminator {before.discriminator}, and this run has {config.discriminator}: "
                 f"add --set discriminator={before.discriminator}, or start from {source}/best, which is a generator."
             )
-        tensors = _read(found[0])
-        networks: dict[str, nn.Module] = {"G": state.G, "G_ema": state.G_ema, "D": state.D}
-        for name, network in networks.items():
-            _fill(network, _under(name, tensors), source, say=say)
+        _fill_all(state, _read(found[0]), source, say=say)
         return
     card, trained = read_generator(source)
     _check_same(source, card.network.model_dump(), config)
     for network in (state.G, state.G_ema):
         _fill(network, dict(trained.state_dict()), source, say=say)
     say(f"{source} has no discriminator: that of this run is new, and has to catch up with the generator.")
+
+
+def write_start(path: Path, networks: Mapping[str, nn.Module], *, images_seen: int, p: float) -> None:
+    """Write what `start` goes on from: the networks G, G_ema and D, the images that they have seen, and p."""
+    tensors = {
+        f"{name}.{key}": tensor.detach().clone().contiguous()
+        for name, network in networks.items()
+        for key, tensor in network.state_dict().items()
+    }
+    numbers = {"images_seen": images_seen, "p": p}
+    write_bytes(path, save_tensors(tensors, metadata={"sorby": json.dumps(numbers)}))
+
+
+def _go_on(state: State, source: Path, config: TrainConfig, *, say: Say) -> None:
+    """Take over all that an import has of a training."""
+    card, _ = read_generator(source)
+    _check_same(source, card.network.model_dump(), config)
+    if config.discriminator != "stylegan2":
+        raise ConfigError(
+            f"{source} has a discriminator of StyleGAN2, and this run has {config.discriminator}: add "
+            "--set discriminator=stylegan2."
+        )
+    try:
+        with safe_open(source / START, framework="pt") as file:
+            numbers = json.loads(file.metadata()["sorby"])
+        tensors = _read(source / START)
+        images_seen, p = int(numbers["images_seen"]), float(numbers["p"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{source / START} cannot be read ({error}): import the file again.") from None
+    if images_seen >= config.total_images:
+        seen = images_seen / 1000
+        raise ConfigError(
+            f"{source} was trained with {seen:g} kimg, and this run is to stop at {config.kimg:g}: give --kimg "
+            f"{seen + config.kimg:g} to go on, or import with --kimg 0 to count anew."
+        )
+    _fill_all(state, tensors, source, say=say)
+    state.images_seen = images_seen
+    state.ada = replace(state.ada, p=p if config.p is None else config.p)
 
 
 def freeze(D: AnyDiscriminator, blocks: int) -> None:
@@ -83,7 +129,8 @@ def _check_same(source: Path, before: dict[str, object], config: TrainConfig) ->
     differing = [name for name in now if name != "condition_dim" and before.get(name) != now[name]]
     if differing:
         told = "; ".join(f"{name} is {before.get(name)}, of this run {now[name]}" for name in differing)
-        settings = " ".join(f"--set network.{name}={before.get(name)}" for name in differing)
+        values = {name: "none" if before.get(name) is None else before[name] for name in differing}
+        settings = " ".join(f"--set network.{name}={value}" for name, value in values.items())
         raise ConfigError(f"{source} has other networks ({told}): train with {settings}.")
 
 
@@ -98,6 +145,12 @@ def _fill(network: nn.Module, tensors: dict[str, Tensor], source: Path, *, say: 
     if new:
         parts = ", ".join(sorted({name.rpartition(".")[0] for name in new}))
         say(f"{source} knows other conditions: {parts} begin anew.")
+
+
+def _fill_all(state: State, tensors: dict[str, Tensor], source: Path, *, say: Say) -> None:
+    networks: dict[str, nn.Module] = {"G": state.G, "G_ema": state.G_ema, "D": state.D}
+    for name, network in networks.items():
+        _fill(network, _under(name, tensors), source, say=say)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
