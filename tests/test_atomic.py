@@ -223,3 +223,12 @@ def test_relative_names_lead_to_where_one_is(tmp_path, monkeypatch):
         (folder / "a.txt").write_text("new")
     write_text(Path("d/../b.txt"), "new")
     assert names(tmp_path) == ["b.txt", "d"]
+
+
+def test_a_link_in_the_place_of_the_temporary_file_is_not_written_through(tmp_path):
+    (tmp_path / "theirs").write_text("years of work")
+    (tmp_path / ".part-a.txt").symlink_to(tmp_path / "theirs")
+    write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "theirs").read_text() == "years of work"
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert not (tmp_path / "a.txt").is_symlink()

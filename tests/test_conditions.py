@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from sorby.conditions import Condition, ConditionSpace, parse_column
 from sorby.errors import ConfigError, DataError
@@ -156,3 +157,32 @@ def test_a_condition_is_told_with_its_unit_however_it_was_written():
     )
     told = "temperature 900 °C, rate 0.001 1/s, cooling air"
     assert space.tell({"temperature": "900.0", "rate": 1e-3, "cooling": "air"}) == told
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"std": 0.0}, "std"),
+        ({"std": float("nan")}, "std"),
+        ({"low": float("inf")}, "low"),
+        ({"name": ""}, "name"),
+        ({"name": "a\x1b[2J"}, "control characters"),
+        ({"classes": ("a",)}, "linear and has the classes a"),
+        ({"kind": "class"}, "class and has the classes none"),
+        ({"kind": "class", "classes": ("a", "a")}, "classes a, a"),
+    ],
+)
+def test_a_condition_that_makes_no_sense_is_refused(wrong, message):
+    with pytest.raises(ValidationError, match=message):
+        Condition.model_validate({"name": "t", **wrong})
+
+
+def test_two_conditions_of_one_name_are_refused():
+    with pytest.raises(ValidationError, match="two conditions have one name"):
+        ConditionSpace(conditions=(Condition(name="t"), Condition(name="t")))
+
+
+@pytest.mark.parametrize("values", [("1e308", "-1e308"), ("a\nb", "c")])
+def test_labels_of_which_no_condition_can_be_made_are_one_line(values):
+    with pytest.raises(DataError, match="labels give no condition"):
+        ConditionSpace.from_rows([{"t": value} for value in values], ["t"])

@@ -237,7 +237,53 @@ def without_its_end() -> bytes:
     return file.getvalue()[:-30]
 
 
+def jpeg_inside(width: int, height: int) -> bytes:
+    """A TIFF of 16 x 16 pixels with a JPEG that declares another size."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros((16, 16), np.uint8), compression="jpeg", metadata=None)
+    data = bytearray(file.getvalue())
+    struct.pack_into(">HH", data, data.index(b"\xff\xc0") + 5, height, width)
+    return bytes(data)
+
+
+def many_scans() -> bytes:
+    """A progressive JPEG that goes over its pixels 300 times."""
+    file = io.BytesIO()
+    Image.fromarray(GREY8).save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * 300 + data[-2:]
+
+
+def strips_on_each_other() -> bytes:
+    """A TIFF of six strips that are all the whole file, so that it would be read six times."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, GREY8, rowsperstrip=1, metadata=None)
+    data = file.getvalue()
+    with tifffile.TiffFile(io.BytesIO(data)) as opened:
+        tags = [opened.pages[0].tags[code] for code in (273, 279)]
+    changed = bytearray(data)
+    for tag, value in zip(tags, (8, len(data) - 8), strict=True):
+        size = 2 if tag.dtype == 3 else 4
+        for number in range(6):
+            changed[tag.valueoffset + size * number : tag.valueoffset + size * (number + 1)] = value.to_bytes(
+                size, "little"
+            )
+    return bytes(changed)
+
+
+def another_compression() -> bytes:
+    """A TIFF whose pixels are JPEG 2000, which has a size of its own."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros((16, 16), np.uint8), compression="jpeg2000", metadata=None)
+    return file.getvalue()
+
+
 BAD = {
+    "inside.tif": (jpeg_inside(60_000, 60_000), "JPEG inside that is larger than it says"),
+    "scans.jpg": (many_scans(), "more than 200 scans"),
+    "overlap.tif": (strips_on_each_other(), "strips or tiles that lie on each other"),
+    "jpeg2000.tif": (another_compression(), "a compression other than none, CCITT, LZW, JPEG, deflate, PackBits"),
     "empty.tif": (b"", r"is empty \(0 bytes\): expected a TIFF, PNG, JPEG or BMP image"),
     "text.png": (b"temperature,phase\n1100,ferrite\n", r"is text \(starts with b'temperature,'\): expected"),
     "noise.bmp": (bytes(range(200, 256)), "is no known image"),
@@ -288,6 +334,15 @@ def test_damaged_sixteen_bit_pngs_never_reach_the_decoder_that_miscounts(monkeyp
 def test_real_file_with_damaged_pixels_is_one_line_naming_it(shared_data):
     with pytest.raises(DataError, match=r"fei_quanta_damaged_pixels\.tif .*: expected .*; copy it again"):
         read_micrograph(shared_data / "vendor_sem_tiff" / "images" / "fei_quanta_damaged_pixels.tif")
+
+
+def test_odd_chunks_of_a_sixteen_bit_png_are_not_told_to_the_terminal(capfd):
+    data = encoded("png16")
+    odd = b"gAMA" + bytes(9)
+    chunk = struct.pack(">I", 9) + odd + struct.pack(">I", zlib.crc32(odd))
+    grey, _, _ = decode(data[:33] + chunk + data[33:], name="a.png")
+    np.testing.assert_array_equal(grey, GREY16)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_animated_png_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -224,3 +225,35 @@ def test_a_gpu_and_single_precision_get_another_number_at_once():
 def test_z_alone_is_the_z_of_the_picture():
     G = generator()
     torch.testing.assert_close(G.z_of([3, 8]), G.latents([3, 8]).z, rtol=0, atol=0)
+
+
+def card_with(saved, **changes):
+    card = json.loads((saved / "config.json").read_text())
+    (saved / "config.json").write_text(json.dumps({**card, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pixel_size_um": -1}, "pixel_size_um"),
+        ({"pixel_size_um": float("nan")}, "cannot be read"),
+        ({"space": {"conditions": [{"name": "t"}]}}, "conditions have 1 numbers, the network 0"),
+        ({"seen_conditions": [{"t": 1}]}, "seen_counts"),
+        ({"images_seen": 10**400}, "cannot be read"),
+    ],
+)
+def test_a_card_that_contradicts_itself_is_refused(saved, changes, message):
+    card_with(saved, **changes)
+    with pytest.raises(WeightsError, match="cannot be read as a generator") as error:
+        Generator.load(saved)
+    told = str(error.value)
+    assert message in told or "validation error" in told
+
+
+def test_a_card_takes_no_memory_before_its_weights_are_there(saved):
+    network = json.loads((saved / "config.json").read_text())["network"]
+    card_with(saved, network={**network, "size": 1024, "channel_base": 2**20, "channel_max": 8192})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(WeightsError, match="shape"):
+        Generator.load(saved)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**16  # kB

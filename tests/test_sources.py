@@ -208,3 +208,11 @@ def test_image_file_of_a_folder_or_nothing_is_an_error(tmp_path):
     for path in (tmp_path, tmp_path / "nothing.png"):
         with pytest.raises(DataError, match="is not a file"):
             ImageFile.of(path)
+
+
+@pytest.mark.parametrize("name", ["a\n.png", "a\x1b[2J.png", "\udcff.png"])
+def test_a_name_that_is_no_one_line_is_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(DataError, match="control characters") as error:
+        find_images([tmp_path])
+    assert str(error.value).isprintable()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -270,3 +271,44 @@ def test_implausible_pixel_size_is_absent_with_a_note(value):
 ])  # fmt: skip
 def test_malformed_tags_give_no_pixel_size_and_no_exception(tags):
     assert read_header(Header(8, tags))[0] is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[SemImageFile]" + "\n" * 2**20,
+        "[SemImageFile]\nPixelSize=" + " " * 2**20 + "x",
+        "[SemImageFile]\nAcceleratingVoltage=" + "E" * 2**20,
+        "$CM_MAG" + " " * 2**20 + "x",
+        " " * 2**20 + "$",
+    ],
+    ids=["lines", "spaces", "letters", "spaces of JEOL", "no header"],
+)
+def test_a_text_of_a_megabyte_takes_no_time_whatever_it_repeats(text):
+    began = time.process_time()
+    size, _ = read_header(Header(8, sidecar=text))
+    assert size is None
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("unit", ["unit=" + " " * 2**20 + "x", "unit=\n" * 2**17])
+def test_a_description_of_a_megabyte_takes_no_time(unit):
+    began = time.process_time()
+    assert read_header(Header(8, tags={270: f"ImageJ=1\n{unit}", 282: (1, 1)}))[0] is None
+    assert time.process_time() - began < 2
+
+
+def test_xml_that_multiplies_or_names_files_is_not_followed():
+    entities = '<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
+    for dtd, inside in ((entities, "&a11;"), ('<!ENTITY a SYSTEM "file:///etc/passwd">', "&a;")):
+        text = f"<!DOCTYPE OME [{dtd}]><OME><Pixels>{inside}</Pixels></OME>"
+        assert read_header(Header(8, tags={270: text}))[0] is None
+    odd = '<?xml version="1.0" encoding="none"?><OME/>'
+    assert read_header(Header(8, tags={270: odd}))[0] is None
+
+
+def test_notes_of_a_header_hold_nothing_that_moves_a_cursor():
+    about = {"Software": "sorby", "seed\\x1b": "a\x1b[2J\nb\ud800", "pixel_size_um": 10**400}
+    size, notes = read_header(Header(8, tags={50839: {"Info": json.dumps(about)}}))
+    assert size is None
+    assert notes["seed\\x1b"] == "a�[2J\nb�"

@@ -22,6 +22,7 @@ def new_file(path: Path) -> Iterator[Path]:
     temporary = _beside(place, "part")
     with _explained(path, place, temporary):
         place.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # a link there would lead the writing elsewhere
         try:
             yield temporary
             temporary.replace(place)

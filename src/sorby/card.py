@@ -4,10 +4,11 @@ import json
 import re
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sorby.conditions import ConditionSpace
 from sorby.config import NetworkConfig
+from sorby.errors import ConfigError
 
 FORMAT = 1
 LATER_SETTINGS = (
@@ -32,7 +33,7 @@ class GeneratorCard(BaseModel):
     """Version of this file."""
     network: NetworkConfig
     """Shape of the network."""
-    pixel_size_um: float | None = None
+    pixel_size_um: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Micrometres a pixel of its pictures; None where the data had none, or several."""
     space: ConditionSpace = ConditionSpace()
     """The conditions it was trained with."""
@@ -40,7 +41,7 @@ class GeneratorCard(BaseModel):
     """Combinations of conditions in the training data, distinct, in the order of the data."""
     seen_counts: tuple[int, ...] = ()
     """How many patches had each of `seen_conditions`."""
-    images_seen: int = 0
+    images_seen: int = Field(0, ge=0, le=2**53)
     """Real images shown in training."""
     data: dict[str, Any] = {}
     """The training data: name, hash, numbers of patches and parents, licence."""
@@ -50,6 +51,21 @@ class GeneratorCard(BaseModel):
     """Quick scores at the moment of saving."""
     sorby_version: str = ""
     """Version of Sorby that wrote it."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "GeneratorCard":
+        if self.space.dim != self.network.condition_dim:
+            raise ValueError(f"the conditions have {self.space.dim} numbers, the network {self.network.condition_dim}")
+        if len(self.seen_conditions) != len(self.seen_counts) or (self.seen_counts and min(self.seen_counts) < 1):
+            raise ValueError("seen_counts are not one number above 0 for each of seen_conditions")
+        if self.space.dim and not self.seen_conditions:
+            raise ValueError("no combination of conditions was seen")
+        try:
+            for values in self.seen_conditions:
+                self.space.encode(values)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
 
     @property
     def size(self) -> int:

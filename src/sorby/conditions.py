@@ -10,9 +10,10 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sorby.errors import ConfigError, DataError
+from sorby.untrusted import is_plain_name
 
 Kind = Literal["linear", "log", "class"]
 Value = str | float
@@ -21,9 +22,9 @@ Value = str | float
 class Condition(BaseModel):
     """One processing condition, as found in the data."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: str
+    name: str = Field(min_length=1)
     """Column of the labels table."""
     unit: str | None = None
     """Unit of the value as written, for people; None for classes and pure numbers."""
@@ -37,8 +38,16 @@ class Condition(BaseModel):
     """Names of the classes, in the order of their numbers or of the alphabet; empty for a continuous condition."""
     mean: float = 0.0
     """Mean of the scaled value over the data (of log10 for a log condition)."""
-    std: float = 1.0
+    std: float = Field(1.0, gt=0)
     """Standard deviation of the scaled value, 1 where the data hold a single value."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Condition":
+        if (self.kind == "class") != bool(self.classes) or len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"{self.name} is {self.kind} and has the classes {', '.join(self.classes) or 'none'}")
+        if not all(map(is_plain_name, (self.name, self.unit or "", *self.classes))):
+            raise ValueError(f"{self.name!r} has control characters in a name")
+        return self
 
     @property
     def dim(self) -> int:
@@ -105,6 +114,12 @@ class ConditionSpace(BaseModel):
     conditions: tuple[Condition, ...] = ()
     """Empty for an unconditional dataset."""
 
+    @model_validator(mode="after")
+    def _no_name_twice(self) -> "ConditionSpace":
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"two conditions have one name among {', '.join(self.names)}")
+        return self
+
     @classmethod
     def from_rows(cls, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> "ConditionSpace":
         """Build the space of `columns`, each written `NAME[:UNIT[:linear|log|class]]`, from the rows of a table.
@@ -112,7 +127,11 @@ class ConditionSpace(BaseModel):
         Without a kind, a column of numbers is linear and any other a class. Raises `DataError` for a missing column, an
         empty value, or a value that does not fit its kind; `ConfigError` for a column written otherwise or twice.
         """
-        return cls(conditions=tuple(_condition(rows, *parts) for parts in parse_columns(columns)))
+        try:
+            return cls(conditions=tuple(_condition(rows, *parts) for parts in parse_columns(columns)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise DataError(f"The labels give no condition ({first['loc'][:1]}: {first['msg']}): mend them.") from None
 
     @property
     def dim(self) -> int:
@@ -198,13 +217,10 @@ def _continuous(condition: Condition, values: Sequence[str]) -> Condition:
         raise DataError(f"Column {condition.name!r} holds {got}; a {condition.kind} condition needs {expected}.")
     scaled = np.array([condition.scaled(value) for value in values])
     numbers = [float(value) for value in values]
-    update = {
-        "low": min(numbers),
-        "high": max(numbers),
-        "mean": float(scaled.mean()),
-        "std": float(scaled.std()) or 1.0,
-    }
-    return condition.model_copy(update=update)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large is refused below, as not finite
+        mean, std = float(scaled.mean()), float(scaled.std()) or 1.0
+    update = {"low": min(numbers), "high": max(numbers), "mean": mean, "std": std}
+    return Condition.model_validate(condition.model_dump() | update)
 
 
 def _in_order(classes: set[str]) -> tuple[str, ...]:
@@ -223,6 +239,6 @@ def _cell(row: Mapping[str, str], name: str) -> str:
 def _number(value: Value) -> float | None:
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

@@ -12,6 +12,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sorby.errors import ConfigError
+from sorby.untrusted import parse_toml
 
 Symmetry = Literal["none", "mirror-x", "mirror-xy", "square"]
 FAMILIES = ("blit", "geom", "colour", "filter", "noise", "cutout", "blur")
@@ -58,22 +59,22 @@ class NetworkConfig(_Settings):
     """Height and width of the picture in px, a power of two from 32 to 1024."""
     channels: Literal[1, 3] = 1
     """1 for grey, 3 for RGB."""
-    condition_dim: int = Field(0, ge=0)
+    condition_dim: int = Field(0, ge=0, le=4096)
     """Length of the encoded condition vector; 0 for none."""
-    z_dim: int = Field(512, ge=1)
+    z_dim: int = Field(512, ge=1, le=8192)
     """Length of the latent z."""
-    w_dim: int = Field(512, ge=1)
+    w_dim: int = Field(512, ge=1, le=8192)
     """Length of the latent w."""
-    mapping_layers: int = Field(2, ge=1)
+    mapping_layers: int = Field(2, ge=1, le=64)
     """Fully connected layers from z to w."""
     layout: Literal["learnt", "random"] = "learnt"
     """Stylegan2: what the features at 4 px start from. A learnt constant, as published, and noise added that is 0 at
     first; or a random field, and noise from the start: chance then places what a microstructure has no place for."""
-    channel_base: int = Field(16384, ge=32)
+    channel_base: int = Field(16384, ge=32, le=2**20)
     """Feature maps at a resolution are this number divided by the resolution (by 32 at most in contragan) ..."""
-    channel_max: int = Field(512, ge=1)
+    channel_max: int = Field(512, ge=1, le=8192)
     """... but never more than this."""
-    minibatch_std_group: int = Field(4, ge=1)
+    minibatch_std_group: int = Field(4, ge=1, le=2**20)
     """Images that share one minibatch standard deviation."""
     condition_in: Literal["w", "z"] = "w"
     """Stylegan2: where conditions enter. Features of them are added to w; or, as in the official code, a linear map of
@@ -123,7 +124,7 @@ class TrainConfig(_Settings):
     updates: Literal["alternating", "simultaneous"] = "alternating"
     """Each network learns from generated pictures of its own, as published; or both from the same ones and the same
     scores of them, which costs a fifth less."""
-    kimg: float = Field(1000, gt=0)
+    kimg: float = Field(1000, gt=0, le=1e9)
     """Stop after this many thousand real images have been shown to the discriminator."""
     batch_size: int = Field(32, ge=1)
     """Images a step."""
@@ -194,7 +195,7 @@ class TrainConfig(_Settings):
     """Everything random follows from this number."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Precision of the convolutions."""
-    tick_kimg: float = Field(4.0, gt=0)
+    tick_kimg: float = Field(4.0, gt=0, le=1e9)
     """Log, draw samples and save this often."""
     score_ticks: int = Field(4, ge=0)
     """Score the generator every so many ticks; 0 for never."""
@@ -317,8 +318,8 @@ def from_toml(text: str) -> TrainConfig:
     # A field whose default is a number but which was none is absent from the file.
     nothing = dict.fromkeys(("ema_rampup", "p", "subset"))
     try:
-        return check({**nothing, **tomllib.loads(text)})
-    except tomllib.TOMLDecodeError as error:
+        return check({**nothing, **parse_toml(text)})
+    except ValueError as error:
         raise ConfigError(f"The settings are not TOML ({error}).") from None
 
 

@@ -25,6 +25,19 @@ from sorby.vendors import Header
 MAX_PIXELS = 2**28
 """A header that declares more is refused before memory is taken: 16,384 x 16,384 is the largest square."""
 
+COMPRESSIONS = {
+    1: "none", 2: "CCITT", 3: "CCITT", 4: "CCITT", 5: "LZW", 7: "JPEG", 8: "deflate", 32773: "PackBits",
+    32946: "deflate",
+}  # fmt: skip
+"""Of a TIFF: those that unpack to no more than the header declares. In others lies an image of its own size."""
+
+ROWS = 256
+"""Rows of an image that are turned into grey at once."""
+
+MOST_SCANS = 200
+"""Of a JPEG, each of which takes time for all pixels; ten are usual."""
+SCAN = b"\xff\xda"
+
 HEADER_TAGS = (270, 282, 296, 305, 34118, 34680, 34682, 50839)
 """TIFF tags that `vendors` looks at: description, resolution and its unit, software, Zeiss, FEI (2), ImageJ."""
 
@@ -97,6 +110,8 @@ def _tiff(data: bytes, sidecar: str | None, most_pixels: int) -> Decoded:
     with tifffile.TiffFile(BytesIO(data)) as file:
         page = _first_full_page(file.pages)
         _check_page(page, len(data), most_pixels)
+        if page.compression == 7:
+            _check_jpegs(page, data)
         notes = {"bits": str(page.bitspersample)}
         if len(file.pages) > 1:
             notes["pages"] = f"{len(file.pages)}, only the first of full resolution is used"
@@ -119,6 +134,11 @@ def _check_page(page: Any, file_bytes: int, most_pixels: int) -> None:
         raise _RefusedError(
             f"has {page.bitspersample}-bit {kind} pixels: expected unsigned 8 or 16 bits; save it as 8-bit or 16-bit."
         )
+    if page.compression not in COMPRESSIONS:
+        known = ", ".join(dict.fromkeys(COMPRESSIONS.values()))
+        raise _RefusedError(f"has a compression other than {known}: save it without compression.")
+    if sum(page.databytecounts) > file_bytes:
+        raise _RefusedError("has strips or tiles that lie on each other: expected a whole image; export it again.")
     if not _is_complete(page, file_bytes):
         raise _RefusedError("has pixels missing from the file: expected a whole image; copy it again from its source.")
 
@@ -134,6 +154,15 @@ def _is_complete(page: Any, file_bytes: int) -> bool:
     return page.compression != 1 or sum(counts) >= raw_bytes
 
 
+def _check_jpegs(page: Any, data: bytes) -> None:
+    """A strip or tile that is a JPEG has a size of its own, for which its decoder takes memory."""
+    for start, length in zip(page.dataoffsets, page.databytecounts, strict=True):
+        jpeg = data[start : start + length]
+        width, height = JpegImageFile(BytesIO(jpeg)).size
+        if width * height > math.prod(page.chunks) or jpeg.count(SCAN) > MOST_SCANS:
+            raise _RefusedError("has a JPEG inside that is larger than it says: save it without compression.")
+
+
 def _page_to_grey(page: Any, notes: dict[str, str]) -> Grey:
     photometric = int(page.photometric)
     pixels = page.asarray()
@@ -144,10 +173,11 @@ def _page_to_grey(page: Any, notes: dict[str, str]) -> Grey:
         return _grey_of_palette(pixels[..., 0], page.colormap.T, notes)
     if photometric in (0, 1):
         return _grey_of_channels(_full_range(pixels, page.bitspersample, invert=photometric == 0), notes)
-    if photometric == 2 or (photometric == 6 and page.compression == 7):
+    if page.bitspersample in (8, 16) and (photometric == 2 or (photometric == 6 and page.compression == 7)):
         return _grey_of_channels(pixels, notes)
     raise _RefusedError(
-        f"has the colour space {page.photometric.name}: expected grey, RGB or palette; save it as grey."
+        f"has the colour space {page.photometric.name} of {page.bitspersample} bits: expected grey, RGB or palette; "
+        "save it as grey."
     )
 
 
@@ -177,7 +207,19 @@ def _png(data: bytes, sidecar: str | None, most_pixels: int) -> Decoded:
     return _with_pillow(PngImageFile, data, sidecar, most_pixels)
 
 
+def _bare_png(data: bytes) -> bytes:
+    """Header and pixels alone: libpng writes to stderr about all that is odd in other chunks."""
+    kept, at = [data[:8]], 8
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        kept += [data[at:end]] if data[at + 4 : at + 8] in (b"IHDR", b"IDAT", b"IEND") else []
+        at = end
+    return b"".join(kept)
+
+
 def _jpeg(data: bytes, sidecar: str | None, most_pixels: int) -> Decoded:
+    if data.count(SCAN) > MOST_SCANS:
+        raise _RefusedError(f"has more than {MOST_SCANS} scans: expected an ordinary JPEG; export it again.")
     return _with_pillow(JpegImageFile, data, sidecar, most_pixels)
 
 
@@ -192,7 +234,11 @@ def _with_pillow(plugin: type[ImageFile.ImageFile], data: bytes, sidecar: str | 
         has_16_bits = plugin is PngImageFile and data[24] == 16
         notes = {"bits": "16" if has_16_bits else "1" if image.mode == "1" else "8"}
         # Pillow would cut 16-bit colours to 8 bits.
-        grey = _grey_of_channels(_channels(imagecodecs.png_decode(data)), notes) if has_16_bits else _grey(image, notes)
+        grey = (
+            _grey_of_channels(_channels(imagecodecs.png_decode(_bare_png(data))), notes)
+            if has_16_bits
+            else _grey(image, notes)
+        )
         text = {key: str(value) for key, value in image.info.items() if isinstance(key, str) and isinstance(value, str)}
         dpi = image.info.get("dpi")
         return grey, Header(image.width, {}, text, float(dpi[0]) if dpi else None, sidecar), notes
@@ -246,5 +292,8 @@ def _grey_of_palette(
 
 def luma(pixels: Shaped[np.ndarray, "h w 3"]) -> Grey:
     """ITU-R BT.601 luma in whole numbers, so that equal channels give exactly that channel."""
-    weighted = pixels.astype(np.uint32) @ np.array([299, 587, 114], np.uint32)
-    return ((weighted + 500) // 1000).astype(pixels.dtype)
+    grey = np.empty(pixels.shape[:2], pixels.dtype)
+    for start in range(0, len(pixels), ROWS):  # all at once would take sixteen bytes a pixel
+        r, g, b = np.moveaxis(pixels[start : start + ROWS], -1, 0).astype(np.uint32)
+        grey[start : start + ROWS] = (299 * r + 587 * g + 114 * b + 500) // 1000
+    return grey

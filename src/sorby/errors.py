@@ -9,9 +9,25 @@
 The command line prints the message on one line and exits with code 2. Anything else is a bug and keeps its traceback.
 """
 
+MOST_LETTERS = 2000
+"""Of a message, which may quote what is longer."""
+
 
 class SorbyError(Exception):
-    """Something the user can mend."""
+    """Something the user can mend. Its message is one line, whatever names and tables of others it quotes."""
+
+    def __str__(self) -> str:
+        line = printable(super().__str__())
+        return line if len(line) <= MOST_LETTERS else f"{line[:MOST_LETTERS]} ..."
+
+
+def printable(text: str) -> str:
+    r"""`text` on one line, without what moves the cursor of a terminal or cannot be written.
+
+    >>> printable("a\x1b[2J\nb")
+    'a�[2J b'
+    """
+    return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)
 
 
 class DataError(SorbyError):

@@ -9,7 +9,6 @@ This is a layout of the Hugging Face hub as well: `Generator.from_pretrained`, `
 
 import copy
 import hashlib
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +32,7 @@ from sorby.models.build import AnyGenerator, generator_network, largest_activati
 from sorby.models.place import fastest_dtype, place
 from sorby.seeds import rng_for
 from sorby.shipped import FOLDER, names
+from sorby.untrusted import MOST_WEIGHTS, first_words, parse_json, read_bytes, read_text
 
 CONDITION_SAMPLES = 1024
 MOST_AT_ONCE = 32
@@ -264,15 +264,18 @@ def read_generator(path: Path) -> tuple[GeneratorCard, AnyGenerator]:
     """Card and network of a generator as they were trained, with `WeightsError` as `Generator.load` has it."""
     folder = generator_folder(path)
     try:
-        text = (folder / "config.json").read_text()
-        _check_format(json.loads(text), folder)
+        text = read_text(folder / "config.json")
+        _check_format(parse_json(text), folder)
         card = GeneratorCard.model_validate_json(text)
-        tensors = load_tensors((folder / "model.safetensors").read_bytes())
+        tensors = load_tensors(read_bytes(folder / "model.safetensors", MOST_WEIGHTS))
     except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_words(error)
         raise WeightsError(f"{folder} cannot be read as a generator ({reason}): copy the whole folder again.") from None
+    with torch.device("meta"):  # takes no memory: a card may ask for any
+        shape = generator_network(card.network)
+    _check_tensors(shape, tensors, folder)
     network = generator_network(card.network)
-    _fill(network, tensors, folder)
+    network.load_state_dict(tensors)
     return card, network
 
 
@@ -296,8 +299,8 @@ def _check_format(card: object, folder: Path) -> None:
         raise WeightsError(f"{folder} has format {number}, this Sorby reads up to {FORMAT}: update Sorby.")
 
 
-def _fill(network: AnyGenerator, tensors: Mapping[str, Tensor], folder: Path) -> None:
-    """Load `tensors`, naming the first that is missing, unknown, of another shape, or not finite."""
+def _check_tensors(network: AnyGenerator, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Raise `WeightsError` naming the first that is missing, unknown, of another shape or kind, or not finite."""
     expected = network.state_dict()
     for name in sorted(expected.keys() | tensors.keys()):
         if name not in expected or name not in tensors:
@@ -310,6 +313,8 @@ def _fill(network: AnyGenerator, tensors: Mapping[str, Tensor], folder: Path) ->
             raise WeightsError(
                 f"{name} in {folder} has shape {came}, expected {wanted}: config.json is of another network."
             )
+        if tensors[name].dtype != expected[name].dtype:
+            kinds = f"{tensors[name].dtype}, expected {expected[name].dtype}"
+            raise WeightsError(f"{name} in {folder} holds {kinds}: copy the whole folder again.")
         if not tensors[name].isfinite().all():
             raise WeightsError(f"{name} in {folder} is not finite: the training had failed; use an earlier generator.")
-    network.load_state_dict(dict(tensors))

@@ -1,5 +1,6 @@
 """What a thing is, in one screen: a micrograph, a dataset, a generator, a run, or a network of another program."""
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 from sorby.card import GeneratorCard
 from sorby.conditions import ConditionSpace
-from sorby.config import TrainConfig, flat, from_toml, resolve
+from sorby.config import TrainConfig, flat, resolve
 from sorby.data.dataset import Dataset, is_dataset
 from sorby.errors import DataError
 from sorby.generator import Generator
@@ -16,7 +17,7 @@ from sorby.interop.imported import read_foreign
 from sorby.micrograph import read_micrograph
 from sorby.shipped import located
 from sorby.sources import IMAGE_SUFFIXES
-from sorby.training.tick import read_log
+from sorby.training.tick import read_config, read_log
 
 FOREIGN_SUFFIXES = (".pkl", ".pt", ".pth")
 LOG_LINES = 6
@@ -111,14 +112,15 @@ def of_foreign(path: Path) -> Summary:
 
 def of_run(path: Path) -> Summary:
     """How far a run is, its best score, its last log lines, and the command that goes on with it."""
-    config, log = from_toml((path / "config.toml").read_text()), read_log(path)
+    config, log = read_config(path), read_log(path)
     seen = log[-1]["kimg"] if log else 0.0
     facts = {
         "progress": f"{seen:g} of {config.kimg:g} kimg ({min(seen / config.kimg, 1):.0%})",
         "preset": config.preset,
     }
     if log:
-        facts["time so far"] = f"{log[-1]['seconds'] / 60:.1f} min, last at {log[-1]['img_s']:g} images/s"
+        speed = f", last at {log[-1]['img_s']:g} images/s" if "img_s" in log[-1] else ""
+        facts["time so far"] = f"{log[-1]['seconds'] / 60:.1f} min{speed}"
     card = _card_in(path / "best") or _card_in(path / "last")
     if card:
         facts |= {"best generator": f"at {card.images_seen / 1000:g} kimg: {_scores(card) or 'not scored'}"}
@@ -136,9 +138,10 @@ def resume_command(path: Path, config: TrainConfig, dataset: str) -> str:
         return "the same Python call again"
     before, now = flat(resolve(config.preset, size=config.network.size)), flat(config)
     changed = {name: value for name, value in now.items() if value != before[name] and name not in _FROM_DATA}
-    kimg = f" --kimg {changed.pop('kimg'):g}" if "kimg" in changed else ""
-    sets = "".join(f" --set {name}={_written(value)}" for name, value in changed.items())
-    return f"sorby train {dataset} --out {path} --preset {config.preset}{kimg}{sets}"
+    kimg = ["--kimg", f"{changed.pop('kimg'):g}"] if "kimg" in changed else []
+    sets = [word for name, value in changed.items() for word in ("--set", f"{name}={_written(value)}")]
+    # Quoted: a run that others made must not lay words into the user's shell.
+    return shlex.join(["sorby", "train", dataset, "--out", str(path), "--preset", config.preset, *kimg, *sets])
 
 
 _FROM_DATA = ("network.channels", "network.condition_dim")

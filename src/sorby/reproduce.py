@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sorby.config import TrainConfig, from_toml
+from sorby.config import TrainConfig
 from sorby.data.dataset import Dataset
 from sorby.errors import ConfigError
 from sorby.generator import Generator
@@ -19,7 +19,8 @@ from sorby.training.environment import Environment
 from sorby.training.loop import crossed
 from sorby.training.run import digest, train
 from sorby.training.state import State
-from sorby.training.tick import read_log
+from sorby.training.tick import read_config, read_log
+from sorby.untrusted import read_text
 
 TIMES = ("img_s", "seconds")
 """Numbers of a log that are of no picture."""
@@ -82,7 +83,7 @@ def reproduce(
     """
     if not (run / "config.toml").is_file():
         raise ConfigError(f"{run} is no run: expected the folder of a sorby train.")
-    config, before = from_toml((run / "config.toml").read_text()), _by_images(read_log(run))
+    config, before = read_config(run), _by_images(read_log(run))
     if not before:
         raise ConfigError(f"{run} has no tick yet: there is nothing to compare with.")
     _check_data(run, dataset, config.subset, seed=config.seed)
@@ -140,7 +141,7 @@ def _check_data(run: Path, dataset: Dataset, subset: int | None, *, seed: int) -
     data = dataset.split("train")
     data = data if subset is None else data.subset(subset, seed=seed)
     known = run / "data.sha256"
-    if known.is_file() and known.read_text() != digest(data):
+    if known.is_file() and read_text(known) != digest(data):
         raise ConfigError(f"{run} was trained on other images than {dataset.path} holds: name the dataset it was.")
 
 

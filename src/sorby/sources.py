@@ -1,10 +1,8 @@
 """From what the user names (files, folders, patterns, zips) to the image files in it."""
 
 import glob
-import lzma
 import os
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from sorby.errors import DataError
+from sorby.untrusted import UNREADABLE, is_plain_name, read_bytes, read_member
 
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 
@@ -22,10 +21,6 @@ MAX_SIDECAR_BYTES = 1024**2
 """A larger text file beside an image is no microscope's header, and is passed over."""
 
 KINDS = "a TIFF, PNG, JPEG or BMP image"
-
-
-UNREADABLE = (OSError, KeyError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-"""What reading a file or a member can raise; RuntimeError includes unknown compressions and passwords."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +63,8 @@ class ImageFile:
     def _bytes(self, file: str) -> bytes:
         try:
             if self.member is None:
-                return self.path.with_name(file).read_bytes()
-            return _open_zip(self.path).read(file)
+                return read_bytes(self.path.with_name(file), MAX_FILE_BYTES)
+            return read_member(_open_zip(self.path), file, MAX_FILE_BYTES)
         except UNREADABLE as error:
             raise DataError(f"{self.name} could not be read ({error}): copy it again from its source.") from error
 
@@ -79,11 +74,15 @@ def find_images(sources: Sequence[str | Path]) -> list[ImageFile]:
 
     Each source's files come in the order of their names; a file that two sources name comes once.
     Hidden files, and links that lead out of a folder, are passed over.
-    Raises `DataError` where a source is missing, holds no image, or is an unsafe zip.
+    Raises `DataError` where a source is missing, holds no image, or is an unsafe zip, or where the name of an image
+    cannot be written on one line.
     """
     found = [file for source in sources for file in _expand(Path(source))]
     if not found:
         raise DataError(f"no source was named: expected {KINDS}, a folder, a pattern or a zip.")
+    for file in found:
+        if not is_plain_name(file.name):
+            raise DataError(f"{file.name!r} has control characters in its name: give it another.")
     once: dict[tuple[Path, str | None], ImageFile] = {}
     for file in found:
         once.setdefault((file.path.resolve(), file.member), file)
@@ -142,8 +141,8 @@ def _sidecar_beside(path: Path) -> str | None:
 
 def _in_zip(path: Path) -> list[ImageFile]:
     try:
-        members = {info.filename: info for info in _open_zip(path).infolist() if not info.is_dir()}
-    except (*UNREADABLE, ValueError) as error:
+        members = {info.filename: info for info in _open_zip(path).infolist() if not info.filename.endswith("/")}
+    except UNREADABLE as error:
         raise DataError(f"{path} is not a zip that can be read ({error}): pack the images again.") from error
     for info in members.values():
         _check_member(path, info)

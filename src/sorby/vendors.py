@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
+from sorby.errors import printable
+
 SOFTWARE = "sorby"
 """Value of the Software entry by which our own files are known."""
 
@@ -27,6 +29,10 @@ MAX_PIXEL_SIZE_UM = 1000.0
 MAX_PLAIN_PIXEL_SIZE_UM = 10.0
 """A plain resolution is believed below this alone: programs write that of a screen or a printer, 72 to 2400 dpi or 353
 to 10.6 µm, into any image, and it says nothing about the specimen."""
+
+
+LONGEST_QUANTITY = 100
+"""Letters of a number with its unit."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ def read_header(header: Header) -> tuple[float | None, dict[str, str]]:
     none (`pixel_size`).
     """
     readings = [reading for vendor in VENDORS if (reading := vendor(header)) is not None]
-    notes = {key: value for reading in reversed(readings) for key, value in reading.notes.items()}
+    notes = {_shown(key): _shown(value) for reading in reversed(readings) for key, value in reading.notes.items()}
     doubts = [_doubt(reading, header) for reading in readings]
     for reading, doubt in zip(readings, doubts, strict=True):
         if doubt is None:
@@ -124,7 +130,7 @@ def zeiss(header: Header) -> Reading | None:
     size, origin = rounded, "Zeiss AP_IMAGE_PIXEL_SIZE"
     if exact is not None and (rounded is None or math.isclose(exact, rounded, rel_tol=2e-3)):
         size, origin = exact, "Zeiss tag 34118, unnamed first entry (AP_IMAGE_PIXEL_SIZE in full)"
-    stored = re.match(r"\s*(\d+)\s*\*", str(_zeiss_value(tag, "dp_image_store")))
+    stored = re.match(r"\s*(\d+)\s*\*", str(_zeiss_value(tag, "dp_image_store"))[:LONGEST_QUANTITY])
     notes = _notes(
         vendor="Zeiss",
         instrument=_zeiss_value(tag, "dp_sem"),
@@ -194,7 +200,7 @@ def hitachi(header: Header) -> Reading | None:
     """Hitachi SU, S and TM, `.txt` beside the image: `PixelSize` in nm."""
     if header.sidecar is None or "[SemImageFile]" not in header.sidecar:
         return None
-    entries = dict(re.findall(r"^\s*(\w+)\s*=[ \t]*(.*?)\s*$", header.sidecar, re.MULTILINE))
+    entries = _entries(header.sidecar, "=")
     notes = _notes(
         vendor="Hitachi",
         instrument=entries.get("InstructName"),
@@ -209,9 +215,10 @@ def hitachi(header: Header) -> Reading | None:
 
 def jeol(header: Header) -> Reading | None:
     """JEOL, `.txt` beside the image: length of the micron marker over its bar in pixels."""
-    if header.sidecar is None or not re.search(r"^\s*\$+[CS]M_", header.sidecar, re.MULTILINE):
+    lines = [line.strip() for line in (header.sidecar or "").splitlines()]
+    entries = _entries("\n".join(line.lstrip("$") for line in lines if line.startswith("$")), None)
+    if not any(name.startswith(("CM_", "SM_")) for name in entries):
         return None
-    entries = dict(re.findall(r"^\s*\$+(\w+)[ \t]+(.*?)\s*$", header.sidecar, re.MULTILINE))
     marker, bar = _quantity(entries.get("SM_MICRON_MARKER"), UM_PER_UNIT), _number(entries.get("SM_MICRON_BAR"))
     notes = _notes(
         vendor="JEOL",
@@ -230,8 +237,8 @@ def imagej(header: Header) -> Reading | None:
     description = header.tags.get(270)
     if not isinstance(description, str) or not description.startswith("ImageJ="):
         return None
-    unit = re.search(r"^unit=(.*?)\s*$", description, re.MULTILINE)
-    factor = UM_PER_UNIT.get(unit[1].lower().replace(r"\u00b5", "µ")) if unit else None
+    unit = _entries(description, "=").get("unit")
+    factor = UM_PER_UNIT.get(unit.lower().replace(r"\u00b5", "µ")) if unit else None
     return Reading(_scaled(_inverse(_rational(header.tags.get(282))), factor), "ImageJ unit and XResolution")
 
 
@@ -242,7 +249,7 @@ def ome(header: Header) -> Reading | None:
         return None
     try:
         pixels = ElementTree.fromstring(description.encode()).find(".//{*}Pixels")
-    except ElementTree.ParseError:
+    except (ElementTree.ParseError, ValueError, LookupError):  # no XML, or in an unknown encoding
         return None
     if pixels is None:
         return None
@@ -271,19 +278,25 @@ def _number(value: Any) -> float | None:
     """`value` as a finite number, or None."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) and not isinstance(value, bool) else None
 
 
+def _entries(text: str, between: str | None) -> dict[str, str]:
+    """`name = value` of each line, or with spaces between; no expression, which would take long for long lines."""
+    parts = (line.strip().split(between, 1) for line in text.splitlines())
+    return {part[0].strip(): part[1].strip() for part in parts if len(part) == 2}
+
+
 def _leading_number(text: str | None) -> float | None:
-    found = re.match(r"\d+", text or "")
+    found = re.match(r"\d+", (text or "")[:LONGEST_QUANTITY])
     return float(found[0]) if found else None
 
 
 def _quantity(text: str | None, units: Mapping[str, float]) -> float | None:
     """`15000 Volt` or `1um` in the base of `units`."""
-    found = re.fullmatch(r"([-+.\deE]+)\s*([^\W\d]+)", text or "")
+    found = re.fullmatch(r"([-+.\deE]+)\s*([^\W\d]+)", (text or "")[:LONGEST_QUANTITY])
     return _scaled(_number(found[1]), units.get(found[2].lower())) if found else None
 
 
@@ -304,13 +317,18 @@ def _rational(value: Any) -> float | None:
 
 def _magnification(text: Any) -> float | None:
     """Zeiss writes `500.00 K X` or `250 X`."""
-    found = re.fullmatch(r"([.\d]+)\s*(K?)\s*X", str(text).strip())
+    found = re.fullmatch(r"([.\d]+)\s*(K?)\s*X", str(text).strip()[:LONGEST_QUANTITY])
     return _scaled(_number(found[1]), 1e3 if found[2] else 1.0) if found else None
 
 
 def _notes(**entries: Any) -> dict[str, str]:
     """What was found, as text; numbers to six digits."""
     return {key: _text(value) for key, value in entries.items() if value not in (None, "")}
+
+
+def _shown(text: str) -> str:
+    """What others wrote, without what a terminal or a table would take for more than text."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _text(value: Any) -> str:

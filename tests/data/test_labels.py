@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from sorby.data.labels import NameIndex, join, read_list, read_table, resolve_names
@@ -94,3 +96,16 @@ def test_an_unknown_name_in_a_list_is_an_error():
     assert resolve_names(["b.tif"], ["x/b.tif"], what="keep") == {"x/b.tif"}
     with pytest.raises(DataError, match=r"c\.tif of the keep list is not among the images"):
         resolve_names(["c.tif"], ["x/b.tif"], what="keep")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    with pytest.raises(DataError, match="two columns 'T': leave one"):
+        read_table(table(tmp_path, "file,T, T\na.tif,1,2\n"))
+
+
+def test_a_pipe_is_no_table(tmp_path):
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(DataError, match="no plain file"):
+        read_table(tmp_path / "labels.csv")
+    with pytest.raises(DataError, match="no plain file"):
+        read_list(tmp_path / "labels.csv")

@@ -53,7 +53,7 @@ def test_a_list_saved_by_a_spreadsheet_with_semicolons_is_read(tmp_path):
         (b"a.png\nb.png\n", "expected the columns file and decision"),
         (b"", "expected the columns file and decision"),
         (b"file,decision\na.png,perhaps\n", "a.png has the decision 'perhaps': expected one, keep or reject"),
-        (b"file,decision\na.png\n", "a.png has the decision None"),
+        (b"file,decision\na.png\n", "a.png has the decision ''"),
         (b"decision,file\nkeep\nreject,b.tif\n", "a row without a name has the decision 'keep'"),
         (b"file,decision\n,keep\n", "a row without a name has the decision 'keep'"),
         (b"file,decision\na.png,keep\na.png,reject\n", "a.png has the decision 'reject': expected one"),

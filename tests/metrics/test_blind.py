@@ -6,7 +6,8 @@ import pytest
 import scipy.stats
 
 from sorby.errors import DataError
-from sorby.metrics.blind import Judged, as_csv, inert, rate_of, result_of
+from sorby.metrics.blind import Judged, as_csv, rate_of, result_of
+from sorby.untrusted import cell
 
 
 def answers(*, generated_found, generated_missed=0, real_found, real_missed=0):
@@ -106,4 +107,4 @@ def test_the_record_has_a_row_a_picture_and_no_formula_in_any_cell():
 
 @pytest.mark.parametrize("start", "=+-@\t\r")
 def test_no_start_of_a_formula_is_left(start):
-    assert inert(f"{start}1") == f"'{start}1"
+    assert cell(f"{start}A1") == f"'{start}A1"

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from sorby.errors import ConfigError, DataError
 from sorby.inspect import of_run
 from sorby.study.status import seconds_an_image
 from sorby.training.tick import read_log
+from sorby.untrusted import read_text
 
 router = APIRouter(tags=["runs"])
 
@@ -39,7 +40,7 @@ def run(
     anew. Sample sheets from `since` on are named by the images seen; `written_s` is how long ago the log was written.
     """
     folder = _folder(request, name, study)
-    log, config = _log(folder), _config(folder)
+    log, config = read_log(folder), _config(folder)
     seen = log[-1]["images_seen"] if log else 0
     whole = all(line["kimg"] != since for line in log)
     rate, written_s = seconds_an_image(log), _seconds_since_written(folder)
@@ -90,19 +91,9 @@ def _folder(request: Request, name: str, study: str | None) -> Path:
 
 def _config(folder: Path) -> Any:
     try:
-        return from_toml((folder / "config.toml").read_text())
+        return from_toml(read_text(folder / "config.toml"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder.name} has no settings that can be read ({error}): it was not begun yet.") from None
-
-
-def _log(folder: Path) -> Sequence[Mapping[str, Any]]:
-    try:
-        log = read_log(folder)
-    except (OSError, ValueError):
-        raise DataError(f"log.jsonl of {folder.name} cannot be read now: it is damaged, or being written.") from None
-    if not all(isinstance(line, dict) and {"kimg", "images_seen", "seconds"} <= line.keys() for line in log):
-        raise DataError(f"log.jsonl of {folder.name} is no log of a training: expected kimg, images_seen and seconds.")
-    return log
 
 
 def _seconds_since_written(folder: Path) -> float:

@@ -16,16 +16,17 @@ def inspect(
     from rich.table import Table
     from rich.text import Text
 
+    from sorby.errors import printable
     from sorby.inspect import summarise
 
     summary, console = summarise(path), Console()
-    console.print(Text(summary.title, style="bold"))
+    console.print(Text(printable(summary.title), style="bold"))
     facts = Table.grid(padding=(0, 2))
     for name, value in summary.facts.items():
-        facts.add_row(Text(name, style="cyan"), Text(value))
+        facts.add_row(Text(printable(name), style="cyan"), Text(printable(value)))
     console.print(facts)
     if summary.table:
         log = Table(*summary.table[0], box=None, header_style="cyan")
         for row in summary.table:
-            log.add_row(*row.values())
+            log.add_row(*(Text(printable(value)) for value in row.values()))
         console.print(log)

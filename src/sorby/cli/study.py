@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sorby.errors import ConfigError
+from sorby.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from sorby.study.crew import Crew
@@ -195,7 +195,7 @@ def _interrupt(_: int, __: FrameType | None) -> None:
 
 def _show(folder: Path) -> None:
     """The table, and where the files are."""
-    typer.echo((folder / "results.md").read_text())
+    typer.echo("\n".join(map(printable, (folder / "results.md").read_text().splitlines())))
     typer.echo(
         f"In {folder}: results.md, results.json, {', '.join(sorted(path.name for path in folder.glob('*.svg')))}"
     )

@@ -4,8 +4,7 @@ Zips are written without compression (PNG is compressed already) and with one fi
 give equal bytes.
 """
 
-import csv
-import io
+import errno
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from sorby.atomic import check_folder, new_file, new_folder
 from sorby.data.shards import INDEX, OWN_FILES, SUFFIX, ShardArchive, ShardWriter
 from sorby.errors import DataError
-from sorby.sources import UNREADABLE
+from sorby.untrusted import MOST_TABLE, UNREADABLE, read_bytes, read_member, rows_of, stays_inside
 
 TIME_STAMP = (1980, 1, 1, 0, 0, 0)
 
@@ -45,14 +44,16 @@ class FolderArchive:
         self.path = path
 
     def names(self) -> list[str]:
-        """All file names below the folder, sorted; hidden ones are left out."""
-        found = (file.relative_to(self.path) for file in self.path.rglob("*") if file.is_file())
+        """All file names below the folder, sorted; hidden ones and links that lead out of it are left out."""
+        found = (file.relative_to(self.path) for file in self.path.rglob("*") if stays_inside(file, self.path))
         return sorted(name.as_posix() for name in found if not any(part.startswith(".") for part in name.parts))
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file. Raises `DataError` where it cannot be read."""
+        """The bytes of one file. Raises `DataError` where it cannot be read, or a link leads out of the folder."""
         try:
-            return (self.path / name).read_bytes()
+            if not stays_inside(self.path / name, self.path):
+                raise OSError(errno.ENOENT, "no such file in the folder")
+            return read_bytes(self.path / name, MOST_TABLE)
         except OSError as error:
             raise DataError(
                 f"{self.path / name} cannot be read ({error.strerror}): prepare the dataset again."
@@ -73,7 +74,7 @@ class ZipArchive:
     def read(self, name: str) -> bytes:
         """The bytes of one file. Raises `DataError` where it is missing or damaged."""
         try:
-            return self._file().read(name)
+            return read_member(self._file(), name, MOST_TABLE)
         except UNREADABLE as error:
             raise DataError(f"{self.path}: {name} cannot be read ({error}): prepare the dataset again.") from error
 
@@ -85,7 +86,7 @@ class ZipArchive:
     def _open(self) -> None:
         try:
             self._zip = zipfile.ZipFile(self.path)
-        except (*UNREADABLE, ValueError) as error:
+        except UNREADABLE as error:
             raise DataError(
                 f"{self.path} is not a readable zip ({error}): give a dataset made by sorby prepare."
             ) from error
@@ -200,5 +201,7 @@ def _own_files(archive: Archive) -> set[str]:
     if isinstance(archive, ShardArchive):
         return {name for name in archive.names() if OWN_FILES.fullmatch(name)}
     manifest = archive.read("manifest.csv") if "manifest.csv" in archive.names() else b""
-    rows = csv.DictReader(io.StringIO(manifest.decode(errors="replace")))
-    return {*TABLES, *(row.get("file", "") for row in rows)}
+    try:
+        return {*TABLES, *(row.get("file", "") for row in rows_of(manifest.decode()))}
+    except ValueError:
+        return set(TABLES)

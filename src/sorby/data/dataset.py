@@ -9,7 +9,6 @@ A zip or folder of PNG files without a manifest, as other StyleGAN tools write i
 """
 
 import hashlib
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -25,12 +24,13 @@ from pydantic import ValidationError
 from sorby.conditions import ConditionSpace
 from sorby.data.archive import Archive, Writer, new_archive, open_archive
 from sorby.data.foreign import holds_foreign, open_foreign
-from sorby.data.manifest import Patch, Split, read_manifest, stylegan_labels, write_manifest
-from sorby.data.pixels import decode, encode, pixel_hash
+from sorby.data.manifest import CONDITION_PREFIX, Patch, Split, read_manifest, stylegan_labels, write_manifest
+from sorby.data.pixels import decode, encode, pixel_hash, shape_of
 from sorby.data.shards import ShardArchive, ShardWriter
 from sorby.data.table import TABLE, PatchTable, TableBuilder, open_table
 from sorby.errors import ConfigError, DataError
 from sorby.micrograph import common_size
+from sorby.untrusted import is_plain_name, parse_toml
 
 __all__ = ["Dataset", "DatasetWriter", "Patch", "Split", "is_dataset", "write_dataset"]
 
@@ -63,16 +63,22 @@ class Dataset:
     @classmethod
     def _open_own(cls, path: Path, archive: Archive) -> "Dataset":
         try:
-            about = tomllib.loads(archive.read("dataset.toml").decode())
+            about = parse_toml(archive.read("dataset.toml").decode())
             if about["format"] > FORMAT:
                 raise DataError(f"{path} has format {about['format']}, this Sorby reads up to {FORMAT}: update Sorby.")
             patches, space = _table(path, archive, about), ConditionSpace(conditions=about["conditions"])
-            recipe, size, channels = about["recipe"], about["size_px"], about["channels"]
-        except (KeyError, ValueError, TypeError) as error:
+            recipe, size, channels = dict(about["recipe"]), about["size_px"], about["channels"]
+            licence = None if about.get("licence") is None else str(about["licence"])
+            _check_words(patches, space)
+        except (KeyError, ValueError, TypeError, ConfigError) as error:
             raise DataError(f"{path}: its tables are damaged ({_fault(error)}): prepare the dataset again.") from error
         if not patches:
             raise DataError(f"{path} lacks any patch: prepare the dataset again.")
-        return cls(path, patches, space, recipe, size, channels, archive, about.get("licence"))
+        # Memory is taken for many pictures by what is said of them.
+        first, expected = f"{path}: {patches[0].file}", (channels, size, size)
+        if (came := shape_of(archive.read(patches[0].file), name=first)) != expected:
+            raise DataError(f"{first} has shape {came}, expected {expected}: prepare the dataset again.")
+        return cls(path, patches, space, recipe, size, channels, archive, licence)
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -144,9 +150,7 @@ class Dataset:
 
     def _picture(self, patch: Patch) -> UInt8[np.ndarray, "c h w"]:
         name, expected = f"{self.path}: {patch.file}", (self.channels, self.size, self.size)
-        picture = decode(self.archive.read(patch.file), name=name)
-        if picture.shape != expected:
-            raise DataError(f"{name} has shape {picture.shape}, expected {expected}: prepare the dataset again.")
+        picture = decode(self.archive.read(patch.file), name=name, shape=expected)
         if patch.sha256 and pixel_hash(picture) != patch.sha256:
             raise DataError(f"{name} was changed since it was prepared: prepare the dataset again.")
         return picture
@@ -166,6 +170,16 @@ def _table(path: Path, archive: Archive, about: Mapping[str, Any]) -> PatchTable
     if missing := {patch.file for patch in table} - set(archive.names()):
         raise DataError(f"{path} lacks {min(missing)}: prepare the dataset again.")
     return table
+
+
+def _check_words(patches: PatchTable, space: ConditionSpace) -> None:
+    """Raise `ValueError` or `ConfigError` for names of no one line, and for conditions other than the dataset's."""
+    for words in patches.words.values():
+        if unfit := [word for word in words if not is_plain_name(word)]:
+            raise ValueError(f"{unfit[0]!r} has control characters")
+    for condition in space.conditions:
+        for word in patches.words[CONDITION_PREFIX + condition.name]:
+            condition.encode(word)
 
 
 def is_dataset(path: Path) -> bool:

@@ -4,7 +4,6 @@ One that `sorby export --stylegan` wrote says under "sorby" what the labels mean
 over that.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from sorby.data.manifest import Patch
 from sorby.data.pixels import shape_of
 from sorby.errors import DataError
 from sorby.sources import IMAGE_SUFFIXES
+from sorby.untrusted import parse_json
 
 
 class About(BaseModel):
@@ -96,8 +96,9 @@ def _table(path: Path, archive: Archive) -> Foreign:
     if "dataset.json" not in archive.names():
         return Foreign()
     try:
-        table = json.loads(archive.read("dataset.json"))
-        return Foreign(labels=dict(table.get("labels") or []), sorby=table.get("sorby") or {})
+        table = parse_json(archive.read("dataset.json"))
+        labels = {str(file): label for file, label in dict(table.get("labels") or []).items()}
+        return Foreign(labels=labels, sorby=table.get("sorby") or {})
     except (ValueError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: dataset.json has no list of [file, label] pairs under labels ({reason}).") from error
@@ -117,6 +118,8 @@ def _conditions(table: Foreign, files: Sequence[str]) -> tuple[ConditionSpace, l
         values = [{"class": str(labels[file])} for file in files]
         return ConditionSpace.from_rows(values, ["class::class"]), values
     values = [_vector(file, labels[file]) for file in files]
+    if len({len(value) for value in values}) > 1:
+        raise DataError("dataset.json has labels of several lengths: give each picture as many numbers.")
     return ConditionSpace.from_rows(values, [f"{name}::linear" for name in values[0]]), values
 
 
@@ -140,7 +143,7 @@ def _vector(file: str, label: Any) -> dict[str, str]:
 def _floats(file: str, label: Any) -> list[float]:
     try:
         return [float(value) for value in label]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"dataset.json: the label of {file} is {label!r}, expected a class or a list of numbers."
         ) from error

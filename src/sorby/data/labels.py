@@ -1,6 +1,5 @@
 """The labels table: one row an image, joined by file name."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -8,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from sorby.data.foreign import label_rows
 from sorby.data.recipe import Recipe
 from sorby.errors import DataError
+from sorby.untrusted import MOST_TABLE, read_text, table_of
 
 Row = dict[str, str]
 
@@ -20,16 +20,16 @@ def read_table(path: Path) -> list[Row]:
     if path.suffix.lower() == ".zip":
         return label_rows(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        columns, table = table_of(read_text(path, MOST_TABLE, encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a labels table ({_why(error)}): save it as CSV in UTF-8.") from error
-    lines = text.splitlines()
-    header = lines[0] if lines else ""
-    table = csv.DictReader(lines, delimiter=max(",;\t", key=header.count), restkey="", restval="")
-    rows = [{key.strip(): str(value).strip() for key, value in row.items() if key} for row in table]
-    if "file" not in [name.strip() for name in table.fieldnames or ()]:
-        found = ", ".join(table.fieldnames or ()) or "nothing"
+    columns = [name.strip() for name in columns]
+    rows = [{key.strip(): value.strip() for key, value in row.items()} for row in table]
+    if "file" not in columns:
+        found = ", ".join(columns) or "nothing"
         raise DataError(f"{path} has no column `file` (it has {found[:200]}): add one with the name of each image.")
+    if twice := [name for name in columns if name and columns.count(name) > 1]:
+        raise DataError(f"{path} has two columns {twice[0]!r}: leave one, or give them two names.")
     if not rows:
         raise DataError(f"{path} has a header and no rows: add one for each image.")
     return rows
@@ -113,9 +113,9 @@ class NameIndex:
 def read_list(path: Path) -> tuple[str, ...]:
     """Names of a list with one a line; empty lines and lines that start with # are passed over."""
     try:
-        lines = (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
+        lines = (line.strip() for line in read_text(path, MOST_TABLE, encoding="utf-8-sig").splitlines())
         return tuple(line for line in lines if line and not line.startswith("#"))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a list of names ({_why(error)}): write one name a line.") from error
 
 
@@ -129,5 +129,7 @@ def _agree(a: Sequence[str], b: Sequence[str]) -> bool:
     return list(a[-shorter:]) == list(b[-shorter:])
 
 
-def _why(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "not UTF-8"
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)

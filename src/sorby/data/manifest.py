@@ -1,13 +1,13 @@
 """A patch of a dataset, and the tables that list all of them."""
 
-import csv
-import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
 from sorby.conditions import ConditionSpace
+from sorby.untrusted import csv_of, rows_of
 
 CONDITION_PREFIX = "condition:"
 Split = Literal["train", "held-out", "held-out-condition"]
@@ -37,18 +37,17 @@ PLAIN = tuple(f.name for f in fields(Patch) if f.name != "conditions")
 
 def write_manifest(patches: Iterable[Patch], space: ConditionSpace) -> str:
     """manifest.csv: the fields of `Patch`, then one column a condition."""
-    buffer = io.StringIO()
-    table = csv.writer(buffer, lineterminator="\n")
-    table.writerow([*PLAIN, *(CONDITION_PREFIX + name for name in space.names)])
-    for patch in patches:
-        cells = (_cell(getattr(patch, name)) for name in PLAIN)
-        table.writerow([*cells, *(patch.conditions[name] for name in space.names)])
-    return buffer.getvalue()
+    header = [*PLAIN, *(CONDITION_PREFIX + name for name in space.names)]
+    rows = (
+        [*(_cell(getattr(patch, name)) for name in PLAIN), *(patch.conditions[name] for name in space.names)]
+        for patch in patches
+    )
+    return csv_of([header, *rows])
 
 
 def read_manifest(text: str) -> Iterator[Patch]:
     """The patches of manifest.csv. Raises `KeyError`, `TypeError` or `ValueError` where it is damaged."""
-    return (_patch(row) for row in csv.DictReader(io.StringIO(text)))
+    return map(_patch, rows_of(text))
 
 
 def stylegan_labels(patches: Iterable[Patch], space: ConditionSpace) -> str:
@@ -68,15 +67,33 @@ def _patch(row: Mapping[str, str]) -> Patch:
         parent=row["parent"],
         group=row["group"],
         specimen=row["specimen"],
-        x_px=float(row["x_px"]),
-        y_px=float(row["y_px"]),
-        width_px=float(row["width_px"]),
-        height_px=float(row["height_px"]),
-        pixel_size_um=float(row["pixel_size_um"]) if row["pixel_size_um"] else None,
+        x_px=_finite(row["x_px"]),
+        y_px=_finite(row["y_px"]),
+        width_px=_finite(row["width_px"]),
+        height_px=_finite(row["height_px"]),
+        pixel_size_um=_pixel_size(row["pixel_size_um"]) if row["pixel_size_um"] else None,
         split=row["split"] if row["split"] in get_args(Split) else "held-out",  # type: ignore[arg-type]
         conditions={name[start:]: value for name, value in row.items() if name.startswith(CONDITION_PREFIX)},
-        sha256=row["sha256"],
+        sha256=_digest(row["sha256"]),
     )
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is no length")
+    return number
+
+
+def _pixel_size(text: str) -> float:
+    if not (size := _finite(text)) > 0:
+        raise ValueError(f"{text} is no pixel size")
+    return size
+
+
+def _digest(text: str) -> str:
+    if text and len(bytes.fromhex(text)) != 32:
+        raise ValueError(f"{text} is no sha256")
+    return text
 
 
 def _cell(value: object) -> str:

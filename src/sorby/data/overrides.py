@@ -3,14 +3,13 @@
 `sorby prepare --overrides FILE` reads it; the explorer writes it beside the dataset.
 """
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
 from sorby.atomic import write_text
 from sorby.errors import DataError
+from sorby.untrusted import MOST_TABLE, csv_of, read_text, table_of
 
 Decision = Literal["keep", "reject"]
 """Kept, or left out, whatever it measures."""
@@ -29,14 +28,11 @@ def overrides_path(dataset: Path) -> Path:
 def read_overrides(path: Path) -> dict[str, Decision]:
     """Decisions by name; commas, semicolons or tabs. Raises `DataError` where it is no such list."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        header = text.partition("\n")[0]
-        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
-        rows = list(table)
-    except (OSError, ValueError, csv.Error) as error:
+        columns, rows = table_of(read_text(path, MOST_TABLE, encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
         why = (error.strerror or str(error)) if isinstance(error, OSError) else "not a CSV in UTF-8"
         raise DataError(f"{path} cannot be read as a list of overrides ({why}): save it as CSV in UTF-8.") from None
-    if not set(COLUMNS) <= set(table.fieldnames or ()):
+    if not set(COLUMNS) <= set(columns):
         raise DataError(f"{path} is no list of overrides: expected the columns file and decision, with keep or reject.")
     found: dict[str, Decision] = {}
     for row in rows:
@@ -51,7 +47,4 @@ def read_overrides(path: Path) -> dict[str, Decision]:
 
 def write_overrides(path: Path, overrides: Overrides) -> None:
     """Write the list in one step, by name."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([COLUMNS, *sorted(overrides.items())])
-    write_text(path, buffer.getvalue())
+    write_text(path, csv_of([COLUMNS, *sorted(overrides.items())]))

@@ -5,11 +5,14 @@ import io
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from sorby.errors import DataError
 
 CHANNELS = {"L": 1, "RGB": 3}
+MOST_SIDE = 8192
+"""Pixels along a side of a patch; no network draws more than 1024."""
 
 
 def pixel_hash(picture: UInt8[np.ndarray, "c h w"]) -> str:
@@ -27,12 +30,19 @@ def encode(picture: UInt8[np.ndarray, "c h w"]) -> bytes:
     return buffer.getvalue()
 
 
-def decode(png: bytes, *, name: str) -> UInt8[np.ndarray, "c h w"]:
-    """Pixels of an 8-bit grey or RGB PNG. Raises `DataError` naming `name` for anything else."""
+def decode(png: bytes, *, name: str, shape: tuple[int, int, int] | None = None) -> UInt8[np.ndarray, "c h w"]:
+    """Pixels of an 8-bit grey or RGB PNG, of `shape` where one is expected, which is looked at before it is unpacked.
+
+    Raises `DataError` naming `name` for anything else.
+    """
     image = _open(png, name)
+    came = (CHANNELS[image.mode], image.height, image.width)
+    if shape is not None and came != shape:
+        raise DataError(f"{name} has shape {came}, expected {shape}: prepare the dataset again.")
     try:
         pixels = np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
+    # A decoder meets damaged bytes in ways of its own.
+    except Exception as error:
         raise DataError(f"{name} is not a readable PNG ({error}): prepare the dataset again.") from error
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
@@ -45,11 +55,12 @@ def shape_of(png: bytes, *, name: str) -> tuple[int, int, int]:
 
 def _open(png: bytes, name: str) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(png), formats=["PNG"])
-    except UnidentifiedImageError:  # whose own words name an object in memory
-        raise DataError(f"{name} is not a readable PNG (damaged, or no PNG): prepare the dataset again.") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{name} is not a readable PNG ({error}): prepare the dataset again.") from error
+        # The plugin itself, not Image.open, whose own size limit warns on the way to ours.
+        image = PngImageFile(io.BytesIO(png))
+    except Exception as error:
+        raise DataError(f"{name} is not a readable PNG ({error or 'damaged'}): prepare the dataset again.") from error
+    if max(image.size) > MOST_SIDE:
+        raise DataError(f"{name} has {image.width} x {image.height} pixels, expected at most {MOST_SIDE} a side.")
     if image.mode not in CHANNELS:
         raise DataError(f"{name} has mode {image.mode}, expected 8-bit grey or RGB: run sorby prepare on the pictures.")
     return image

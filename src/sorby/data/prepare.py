@@ -4,8 +4,6 @@ Read, cut off the info bar, 8-bit grey, median filter, histogram matching, one r
 twice, first to decide and then to cut, so that memory hardly grows with their number.
 """
 
-import csv
-import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +31,7 @@ from sorby.data.review import review_sheet
 from sorby.data.survey import Survey, picture_of
 from sorby.errors import DataError
 from sorby.micrograph import read_micrograph
+from sorby.untrusted import csv_of
 
 MEASURES = tuple(field.name for field in fields(Measures))
 
@@ -222,8 +221,4 @@ def _measured(measures: Measures | None) -> dict[str, str]:
 
 def _csv(rows: Iterable[dict[str, Any]], *, header: Sequence[str] = ()) -> str:
     table = list(rows)
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(table[0]) if table else header, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    return buffer.getvalue()
+    return csv_of([table[0] if table else header, *(row.values() for row in table)])

@@ -1,11 +1,11 @@
 """The review sheet: one page that shows what was kept, how it was cut, what was rejected and why. Needs no network."""
 
-import re
 from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Iterable
 from html import unescape
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
 from jinja2 import Environment
@@ -35,8 +35,12 @@ def review_sheet(plan: Plan, *, title: str) -> str:
 
 def previews(sheet: str) -> dict[str, bytes]:
     """The small JPEGs of a review sheet, by the name of the micrograph."""
-    found = re.finditer(r'href="data:image/jpeg;base64,([^"]*)".*?<figcaption><b>(.*?)</b>', sheet, re.DOTALL)
-    return {unescape(match[2]): b64decode(match[1]) for match in found}
+    found = {}
+    for before, after in pairwise(sheet.split("<figcaption><b>")):
+        _, link, jpeg = before.rpartition('href="data:image/jpeg;base64,')
+        if link:
+            found[unescape(after.partition("</b>")[0])] = b64decode(jpeg.partition('"')[0])
+    return found
 
 
 def _settings(plan: Plan) -> list[tuple[str, Any]]:

@@ -8,6 +8,7 @@
 A picture is read from its place without opening the tar, in any order, and nothing of the index is in memory.
 """
 
+import errno
 import io
 import json
 import os
@@ -23,6 +24,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from sorby.errors import DataError
+from sorby.untrusted import LONGEST_HEADER, MOST_TABLE, check_array, read_bytes, stays_inside
 
 SUFFIX = ".shards"
 INDEX = "index.npy"
@@ -82,11 +84,15 @@ class ShardArchive:
     @cached_property
     def index(self) -> Shaped[np.ndarray, "n 3"]:
         """Where each picture lies; on disk. Raises `DataError` where it is damaged."""
-        return self.column(INDEX)
+        index = self.column(INDEX)
+        if index.dtype != np.uint64 or index.ndim != 2 or index.shape[1] != 3:
+            raise self._unreadable(INDEX, f"{index.dtype} of shape {index.shape}")
+        return index
 
     def names(self) -> list[str]:
         """The files of the folder, sorted; pictures are inside the shards."""
-        found = (file.relative_to(self.path).as_posix() for file in self.path.rglob("*") if file.is_file())
+        inside = (file for file in self.path.rglob("*") if stays_inside(file, self.path))
+        found = (file.relative_to(self.path).as_posix() for file in inside)
         return sorted(name for name in found if not name.startswith("."))
 
     def read(self, name: str) -> bytes:
@@ -96,30 +102,40 @@ class ShardArchive:
             return self._table(name)
         shard, start, length = (int(value) for value in self.index[int(number)])
         try:
-            data = os.pread(self._file(shard), length, start)
+            file = self._file(shard)
+            if start + length > os.fstat(file).st_size:
+                raise self._unreadable(_shard(shard), "it ends too soon")
+            return os.pread(file, length, start)
         except OSError as error:
             raise self._unreadable(_shard(shard), error.strerror or "") from error
-        if len(data) < length:
-            raise self._unreadable(_shard(shard), "it ends too soon")
-        return data
 
     def column(self, name: str) -> Shaped[np.ndarray, "..."]:
         """A table of numbers, which stays on disk. Raises `DataError` where it is missing or damaged."""
         try:
-            return np.load(self.path / name, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            path = self._own(name)
+            with path.open("rb") as file:
+                check_array(file.read(LONGEST_HEADER))
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        # Numpy meets a damaged header in ways of its own.
+        except Exception as error:
             raise self._unreadable(name, str(error)) from error
 
     def _table(self, name: str) -> bytes:
         try:
-            return (self.path / name).read_bytes()
+            return read_bytes(self._own(name), MOST_TABLE)
         except OSError as error:
             raise self._unreadable(name, error.strerror or "") from error
 
     def _file(self, shard: int) -> int:
         if shard not in self._files:
-            self._files[shard] = os.open(self.path / _shard(shard), os.O_RDONLY)
+            self._files[shard] = os.open(self._own(_shard(shard)), os.O_RDONLY)
         return self._files[shard]
+
+    def _own(self, name: str) -> Path:
+        """A file of the folder; raises `OSError` for any other, whatever a table names."""
+        if not OWN_FILES.fullmatch(name) or not stays_inside(self.path / name, self.path):
+            raise OSError(errno.ENOENT, "no such file in the folder", name)
+        return self.path / name
 
     @cached_property
     def _files(self) -> dict[int, int]:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from sorby.data.manifest import CONDITION_PREFIX, Patch, Split
+from sorby.untrusted import parse_json
 
 CODED = ("parent", "group", "specimen", "split")
 """Columns of few distinct words, and the conditions beside them."""
@@ -114,7 +115,7 @@ class PatchTable(Sequence[Patch]):
             coded = {name: self.words[name][read[name][place]] for name in self.words}
             digest = read["sha256"][place]
             yield Patch(
-                file=self.columns["file_text"][start : int(ends[row])].tobytes().decode(),
+                file=self.columns["file_text"][start : int(ends[row])].tobytes().decode(errors="replace"),
                 parent=coded["parent"],
                 group=coded["group"],
                 specimen=coded["specimen"],
@@ -197,15 +198,39 @@ class TableBuilder:
 def open_table(about: bytes, column: Callable[[str], Shaped[np.ndarray, "..."]]) -> PatchTable:
     """What `PatchTable.files` wrote; `column` opens one of its files.
 
-    Raises `KeyError` or `ValueError` where it is damaged.
+    Raises `KeyError`, `TypeError` or `ValueError` where it is damaged.
     """
-    table = json.loads(about)
-    columns = {name: column(file) for name, file in table["columns"].items()}
+    table = parse_json(about)
+    words = {str(name): tuple(map(str, values)) for name, values in dict(table["words"]).items()}
+    columns = {name: column(file) for name, file in dict(table["columns"]).items()}
     lengths = {len(values) for name, values in columns.items() if name != "file_text"}
     if len(lengths) != 1:
         raise ValueError(f"columns of {' and '.join(map(str, sorted(lengths)))} rows")
-    words = {name: tuple(values) for name, values in table["words"].items()}
+    _check(columns, words)
     return PatchTable(columns, words, np.arange(lengths.pop()))
+
+
+def _check(columns: Columns, words: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise `KeyError` or `ValueError` for a column that is missing, of another kind, or points nowhere."""
+    kinds: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+        "file_text": (np.uint8, ()),
+        "file_end": (np.uint64, ()),
+        "sha256": (np.uint8, (32,)),
+    }
+    kinds |= dict.fromkeys(NUMBERS, (np.float64, ()))
+    kinds |= dict.fromkeys((*CODED, *words), (np.uint32, ()))
+    for name, (dtype, shape) in kinds.items():
+        if columns[name].dtype != dtype or columns[name].shape[1:] != shape:
+            raise ValueError(f"{name} holds {columns[name].dtype} of shape {columns[name].shape}")
+    sizes = columns["pixel_size_um"]
+    if np.any(sizes <= 0) or np.any(np.isinf(sizes)):
+        raise ValueError("pixel_size_um has what is no size")
+    ends = columns["file_end"]
+    if np.any(ends[1:] < ends[:-1]) or (len(ends) and ends[-1] > len(columns["file_text"])):
+        raise ValueError("file_end is out of order")
+    for name in (*CODED, *words):
+        if len(columns[name]) and columns[name].max() >= len(words[name]):
+            raise ValueError(f"{name} has numbers without a word")
 
 
 def _npy(values: Shaped[np.ndarray, "..."]) -> bytes:

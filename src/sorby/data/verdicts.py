@@ -1,7 +1,5 @@
 """What `sorby prepare` decided about each micrograph, as its dataset records it."""
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -15,6 +13,7 @@ from sorby.data.plan import REMEDIES
 from sorby.data.quality import Fault, Measures
 from sorby.data.recipe import Recipe
 from sorby.errors import DataError
+from sorby.untrusted import rows_of
 
 MEASURED = ("pixel_size_um", *(field.name for field in fields(Measures)))
 
@@ -80,7 +79,7 @@ def verdicts(dataset: Dataset) -> list[Verdict]:
 def _table(dataset: Dataset, name: str) -> list[dict[str, str]]:
     if name not in dataset.archive.names():
         return []
-    return list(csv.DictReader(io.StringIO(dataset.archive.read(name).decode())))
+    return list(rows_of(dataset.archive.read(name).decode()))
 
 
 def _rejected(row: Mapping[str, str]) -> Verdict:

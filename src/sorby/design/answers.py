@@ -9,10 +9,8 @@ trials.csv            every picture that was tried
 design.json           what was asked, how pictures were judged, and the answer in words
 """
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from sorby.micrograph import read_micrograph, write_micrograph
 from sorby.phase_map import write_phase_map
 from sorby.report.plots import svg_file
 from sorby.report.sheet import sheet_of_rows
+from sorby.untrusted import csv_of
 
 MOST_ANSWERS = 99
 FINE = 1e-6
@@ -97,17 +96,15 @@ def _write_sheet(
 
 
 def _table(candidates: Sequence[Candidate], task: Task, numbers: Sequence[Mapping[str, float]]) -> str:
-    file = StringIO()
     names = [name for name in task.meter.names if any(name in row for row in numbers)]
     chosen = list(dict.fromkeys(name for c in candidates for name in c.chosen))
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["number", "found_by", "inside", "distance", "seed", *chosen, *names])
+    rows: list[list[object]] = [["number", "found_by", "inside", "distance", "seed", *chosen, *names]]
     for i, (c, row) in enumerate(zip(candidates, numbers, strict=True), 1):
         distance = c.excess[-1] + task.reference.limit
         values = [f"{row[name]:.6g}" if name in row else "" for name in names]
         drawn = [c.chosen.get(name, "") for name in chosen]
-        writer.writerow([i, c.found_by, "yes" if c.is_inside else "no", f"{distance:.4g}", c.seed, *drawn, *values])
-    return file.getvalue()
+        rows.append([i, c.found_by, "yes" if c.is_inside else "no", f"{distance:.4g}", c.seed, *drawn, *values])
+    return csv_of(rows)
 
 
 def _about(

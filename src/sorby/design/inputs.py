@@ -3,10 +3,11 @@
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 
 from sorby.data.labels import NameIndex
 from sorby.decode import Grey
@@ -15,6 +16,7 @@ from sorby.fields import Field, eight_bit
 from sorby.measurement.units import unit_of
 from sorby.metrics.features import FeatureNetwork, extract_features
 from sorby.microstructure.describe import BY_OTSU, QUANTITIES, Segmentation, comparable, describe
+from sorby.untrusted import LONGEST_HEADER, MOST_TABLE, UNREADABLE, check_array, read_bytes, read_member
 
 TILE_PX = 224
 """Micrographs are cut to squares of this side, or of their shorter one, so that features are not of a distorted one."""
@@ -107,12 +109,21 @@ def read_latents(
     return place, table
 
 
+def _array(file: zipfile.ZipFile, name: str) -> Shaped[np.ndarray, "..."]:
+    """An array of an .npz, no larger than its bytes. Raises `ValueError` for objects, which would be pickles."""
+    data = read_member(file, name, MOST_TABLE)
+    check_array(data[:LONGEST_HEADER])
+    return np.lib.format.read_array(BytesIO(data), allow_pickle=False)
+
+
 def _read(path: Path) -> tuple[Float[np.ndarray, "n d"], list[str] | None]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            table = np.asarray(file["latents"], np.float64)
-            files = [str(name) for name in file["files"]] if "files" in file else None
-    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(BytesIO(read_bytes(path, MOST_TABLE))) as file:
+            table = np.asarray(_array(file, "latents.npy"), np.float64)
+            has_names = "files.npy" in file.namelist()
+            files = [str(name) for name in _array(file, "files.npy")] if has_names else None
+    # Numpy meets a damaged header in ways of its own.
+    except (*UNREADABLE, TypeError, SyntaxError, IndexError, MemoryError) as error:
         raise DataError(
             f"{path} cannot be read as latents ({error}): expected an .npz of numbers named `latents`."
         ) from error

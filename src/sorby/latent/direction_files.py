@@ -6,17 +6,17 @@ effects.csv              the same numbers as a table
 NAME.png                 pictures moved along each
 """
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from sorby.atomic import new_folder, write_bytes, write_text
 from sorby.draw import pixels_of
@@ -26,6 +26,7 @@ from sorby.latent.directions import Direction, offset
 from sorby.latent.effects import Effect
 from sorby.micrograph import write_micrograph
 from sorby.report.sheet import sheet_of_rows
+from sorby.untrusted import MOST_WEIGHTS, csv_of, first_words, parse_json, read_bytes, read_text
 
 VECTORS, ABOUT, EFFECTS = "directions.safetensors", "directions.json", "effects.csv"
 STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
@@ -73,7 +74,7 @@ def read_told(folder: Path) -> tuple[str, dict[str, str]]:
     Raises `WeightsError` where it holds none.
     """
     try:
-        about = json.loads((folder / ABOUT).read_text())
+        about = parse_json(read_text(folder / ABOUT))
         return str(about["generator"]), {str(entry["name"]): str(entry["one_sd"]) for entry in about["directions"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _none_in(folder, error) from None
@@ -82,24 +83,36 @@ def read_told(folder: Path) -> tuple[str, dict[str, str]]:
 def load_directions(folder: Path, generator: Generator) -> list[Direction]:
     """The directions of a folder. Raises `WeightsError` where it holds none, or those of another generator."""
     try:
-        about = json.loads((folder / ABOUT).read_text())
-        vectors = load_tensors((folder / VECTORS).read_bytes())
-        found = [
-            Direction(entry["name"], vectors[entry["name"]], range(*entry["layers"]), entry["share"])
-            for entry in about["directions"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        about = parse_json(read_text(folder / ABOUT))
+        vectors = load_tensors(read_bytes(folder / VECTORS, MOST_WEIGHTS))
+        owner = str(about["generator"])
+        found = [_direction(entry, vectors) for entry in about["directions"]]
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, SafetensorError) as error:
         raise _none_in(folder, error) from None
-    if about["generator"] != generator.hash:
-        raise ConfigError(
-            f"{folder} holds directions of another generator ({about['generator'][:12]}...): find its own."
-        )
+    if owner != generator.hash:
+        raise ConfigError(f"{folder} holds directions of another generator ({owner[:12]}...): find its own.")
+    for direction in found:
+        check_vector(folder, direction.name, direction.vector, generator.network.w_mean.shape)
     return found
 
 
+def check_vector(folder: Path, name: str, came: Tensor, expected: tuple[int, ...]) -> None:
+    """Raise `WeightsError` where a tensor of a folder is of another kind or shape than expected, or not finite."""
+    if came.dtype != torch.float32 or came.shape != expected or not came.isfinite().all():
+        told = f"{came.dtype} of shape {tuple(came.shape)}"
+        wanted = f"finite float32 of shape {tuple(expected)}"
+        raise WeightsError(f"{name} in {folder} is {told}, expected {wanted}: find it again.")
+
+
+def _direction(entry: Mapping[str, Any], vectors: Mapping[str, Tensor]) -> Direction:
+    first, last = map(int, entry["layers"])
+    return Direction(str(entry["name"]), vectors[entry["name"]], range(first, last), float(entry["share"]))
+
+
 def _none_in(folder: Path, error: Exception) -> WeightsError:
-    reason = str(error).splitlines()[0]
-    return WeightsError(f"{folder} holds no directions ({reason}): expected a folder of `sorby directions`.")
+    return WeightsError(
+        f"{folder} holds no directions ({first_words(error)}): expected a folder of `sorby directions`."
+    )
 
 
 def tell(effects: Sequence[Effect]) -> str:
@@ -122,14 +135,12 @@ def _entry(direction: Direction, effects: Sequence[Effect]) -> dict[str, Any]:
 
 
 def _table(directions: Sequence[Direction], effects: Sequence[Sequence[Effect]]) -> str:
-    file = StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["direction", "descriptor", "effect_of_1_sd", "low", "high", "p_value", "told", "in_words"])
+    rows = [["direction", "descriptor", "effect_of_1_sd", "low", "high", "p_value", "told", "in_words"]]
     for direction, row in zip(directions, effects, strict=True):
         for e in row:
             numbers = [f"{x:.6g}" for x in (e.value, e.low, e.high, e.p_value)]
-            writer.writerow([direction.name, e.quantity.name, *numbers, "yes" if e.is_told else "no", e.tell()])
-    return file.getvalue()
+            rows.append([direction.name, e.quantity.name, *numbers, "yes" if e.is_told else "no", e.tell()])
+    return csv_of(rows)
 
 
 def _write_sheet(

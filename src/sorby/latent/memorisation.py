@@ -5,10 +5,8 @@ near to pictures that it never saw. They are projected with their noise held sti
 of a training, so that memory is in w and the weights, and noise that is fitted shows any picture.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
 
 import numpy as np
 import scipy.stats
@@ -19,6 +17,7 @@ from matplotlib.figure import Figure
 from sorby.data.dataset import Dataset
 from sorby.errors import DataError
 from sorby.report.plots import GENERATED, REAL, STYLE, svg_file
+from sorby.untrusted import csv_of
 
 SIGNIFICANT = 0.05
 
@@ -93,13 +92,12 @@ def parents_of(dataset: Dataset, indices: Int[np.ndarray, " m"]) -> tuple[str, .
 
 def table(sides: Sequence[Side]) -> str:
     """One row a patch, as CSV."""
-    file = StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["split", "file", "parent", "distance"])
-    for side in sides:
-        for name, parent, distance in zip(side.files, side.parents, side.distances, strict=True):
-            writer.writerow([side.name, name, parent, f"{distance:.6g}"])
-    return file.getvalue()
+    rows = [
+        (side.name, name, parent, f"{distance:.6g}")
+        for side in sides
+        for name, parent, distance in zip(side.files, side.parents, side.distances, strict=True)
+    ]
+    return csv_of([("split", "file", "parent", "distance"), *rows])
 
 
 def figure(training: Side, held_out: Side) -> bytes:

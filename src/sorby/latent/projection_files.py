@@ -25,12 +25,14 @@ from sorby.atomic import new_folder, write_bytes, write_text
 from sorby.draw import pixels_of
 from sorby.errors import ConfigError, WeightsError
 from sorby.generator import Generator
+from sorby.latent.direction_files import check_vector
 from sorby.latent.project import Projection, Space
 from sorby.latent.target import Target
 from sorby.latent.walk import Stop
 from sorby.micrograph import write_micrograph
 from sorby.report.plots import STYLE
 from sorby.report.sheet import sheet_of_rows
+from sorby.untrusted import MOST_WEIGHTS, first_words, parse_json, read_bytes, read_text
 
 TENSORS, ABOUT = "projection.safetensors", "projection.json"
 FILES = ("target.png", "projected.tif", "error.png", "sheet.png", TENSORS, ABOUT)
@@ -78,18 +80,24 @@ def save_projection(
 def load_projection(folder: Path, generator: Generator) -> Stop:
     """Where a walk may begin. Raises `WeightsError` for a folder without, `ConfigError` for another generator's."""
     try:
-        about = json.loads((folder / ABOUT).read_text())
-        owner, source = about["generator"], about["source"]
-        tensors = load_tensors((folder / TENSORS).read_bytes())
+        about = parse_json(read_text(folder / ABOUT))
+        owner, source = str(about["generator"]), str(about["source"])
+        tensors = load_tensors(read_bytes(folder / TENSORS, MOST_WEIGHTS))
         ws = tensors.pop("ws")
         noise = tuple(tensors[f"noise{i}"] for i in range(len(tensors)))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_words(error)
         raise WeightsError(f"{folder} holds no projection ({reason}): expected a folder of `sorby project`.") from None
     if owner != generator.hash:
         raise ConfigError(
             f"{folder} is a projection into another generator ({owner[:12]}...): project it into this one."
         )
+    drawn = generator.latents([0]).noise
+    if len(noise) != len(drawn):
+        raise WeightsError(f"{folder} holds {len(noise)} layers of noise, expected {len(drawn)}: project again.")
+    check_vector(folder, "ws", ws, (generator.network.num_styles, *generator.network.w_mean.shape))
+    for number, (came, expected) in enumerate(zip(noise, drawn, strict=True)):
+        check_vector(folder, f"noise{number}", came, expected.shape[1:])
     device = generator.device
     return Stop(f"projection of {source}", ws.to(device), tuple(layer.to(device) for layer in noise))
 

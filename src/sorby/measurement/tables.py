@@ -1,7 +1,5 @@
 """What was measured as tables: a row an image, a row a particle, a row a distance; and the means over them."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import fields as dataclass_fields
@@ -20,6 +18,7 @@ from sorby.microstructure.describe import Quantity
 from sorby.microstructure.fraction import Estimate, by_parent, estimate
 from sorby.microstructure.full import ALL_QUANTITIES, FullDescriptors, FullyDescribed
 from sorby.microstructure.particles import Particle
+from sorby.untrusted import csv_of
 
 NO_SIZE = "no pixel size: lengths in px only"
 LENGTHS = ("equivalent_diameter", "major", "minor", "perimeter", "x", "y")
@@ -110,11 +109,7 @@ def summarise(rows: Sequence[Row], *, num_particles: int) -> Summary:
 
 def as_csv(rows: Sequence[Row], *, header: Sequence[str] = ()) -> str:
     """A table with the columns of its first row, or of `header`. Numbers have six digits, what is None is empty."""
-    buffer = io.StringIO()
-    table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(rows[0] if rows else header)
-    table.writerows([_cell(value) for value in row.values()] for row in rows)
-    return buffer.getvalue()
+    return csv_of([rows[0] if rows else header, *([_cell(value) for value in row.values()] for row in rows)])
 
 
 def _with_band(quantity: Quantity, described: FullyDescribed, pixel_size_um: float | None) -> Row:

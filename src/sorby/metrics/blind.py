@@ -6,8 +6,6 @@ two-sided: it is below 0.05 exactly where the interval leaves out one half. Both
 they speak of this judge and these pictures, and not of other judges.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from statistics import median
 from typing import Literal
@@ -16,6 +14,7 @@ import scipy.stats
 from pydantic import BaseModel, ConfigDict, Field
 
 from sorby.errors import DataError
+from sorby.untrusted import csv_of
 
 Kind = Literal["real", "generated"]
 
@@ -35,7 +34,6 @@ COLUMNS = (
     "micrograph",
     "condition",
 )
-STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Judged(BaseModel):
@@ -127,22 +125,11 @@ def rate_of(judged: Sequence[Judged]) -> Rate:
 
 def as_csv(judged: Sequence[Judged], *, judge: str) -> str:
     """A row a picture, in the order in which they were judged; no cell is a formula to a spreadsheet."""
-    buffer = io.StringIO()
-    table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(COLUMNS)
-    for number, one in enumerate(judged, start=1):
-        row = {"judge": judge, "number": number, "right": int(one.is_right), **one.model_dump()}
-        table.writerow([inert(row[name]) for name in COLUMNS])
-    return buffer.getvalue()
-
-
-def inert(cell: object) -> object:
-    """A text that a spreadsheet would take for a formula, made a text by an apostrophe.
-
-    >>> inert("=1+1"), inert("ferrite"), inert(-3)
-    ("'=1+1", 'ferrite', -3)
-    """
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(STARTS_FORMULA) else cell
+    rows = (
+        {"judge": judge, "number": number, "right": int(one.is_right), **one.model_dump()}
+        for number, one in enumerate(judged, start=1)
+    )
+    return csv_of([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)])
 
 
 def _told(accuracy: float, p_value: float) -> str:

@@ -20,10 +20,10 @@ def cached_features(images: ImageSet, network: FeatureNetwork) -> Float32[np.nda
     """Features of a set: from the cache folder, or computed and left there. A damaged file is computed anew."""
     path = _path(images, network)
     try:
-        kept = np.load(path, allow_pickle=False)
-        if kept.shape == (len(images), network.dim):
-            return kept
-    except (OSError, ValueError, EOFError):
+        kept = np.load(path, mmap_mode="r", allow_pickle=False)  # so that no header takes memory
+        if kept.shape == (len(images), network.dim) and kept.dtype == np.float32:
+            return np.array(kept)
+    except (OSError, ValueError, EOFError, SyntaxError):
         pass
     features = extract_features(network, images.batches())
     _keep(features, images, network)

@@ -3,7 +3,6 @@
 import difflib
 import itertools
 import re
-import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from sorby.config import NetworkConfig, TrainConfig
 from sorby.errors import ConfigError, DataError
 from sorby.metrics.record import LEAST_IMAGES
 from sorby.microstructure.describe import QUANTITIES
+from sorby.untrusted import parse_toml, read_text
 
 Settings = dict[str, Any]
 
@@ -159,7 +159,7 @@ def read_study(path: Path, *, scale: str | None = None, **changes: object) -> St
     Raises `DataError` where there is none, `ConfigError` naming the key that does not fit, and the nearest that would.
     """
     try:
-        given = tomllib.loads(path.read_text())
+        given = parse_toml(read_text(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): give a study file.") from None
     except ValueError as error:

@@ -14,11 +14,14 @@ from torch import Tensor
 
 from sorby.atomic import write_bytes
 from sorby.augment.controller import AdaState
-from sorby.errors import WeightsError
+from sorby.errors import WeightsError, printable
 from sorby.team import Team
 from sorby.training.state import State, fill, tensors_of
+from sorby.untrusted import MOST_WEIGHTS, check_plain, first_words, parse_json
 
 KEPT = 2
+DAMAGED = (SafetensorError, OSError, KeyError, IndexError, TypeError, ValueError, RuntimeError, OverflowError)
+"""What a damaged checkpoint can raise while it is read or taken over."""
 
 
 def save(state: State, folder: Path) -> None:
@@ -50,9 +53,9 @@ def restore(state: State, folder: Path, *, warn: Callable[[str], None]) -> bool:
     found = checkpoints(folder)
     for path in found:
         try:
-            _read(state, path)
-        except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
-            warn(f"checkpoint {path} is damaged ({error}); trying the one before")
+            _put(state, *read(path))
+        except DAMAGED as error:
+            warn(printable(f"checkpoint {path} is damaged ({first_words(error)}); trying the one before"))
             continue
         for newer in found[: found.index(path)]:
             newer.unlink()
@@ -62,11 +65,13 @@ def restore(state: State, folder: Path, *, warn: Callable[[str], None]) -> bool:
     return False
 
 
-def _read(state: State, path: Path) -> None:
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and numbers of a checkpoint. Raises one of `DAMAGED`."""
+    check_plain(path, MOST_WEIGHTS)
     with safe_open(path, framework="pt") as file:
-        numbers = json.loads(file.metadata()["sorby"])
+        numbers = parse_json((file.metadata() or {})["sorby"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    _put(state, tensors, numbers)
+    return tensors, dict(numbers)
 
 
 def _contents(state: State) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -75,7 +80,7 @@ def _contents(state: State) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _put(state: State, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+    images_seen, ada = int(numbers["images_seen"]), AdaState(**numbers["ada"])
+    best = {str(name): float(score) for name, score in numbers["best"].items()}
     fill(state, tensors)
-    state.images_seen = numbers["images_seen"]
-    state.ada = AdaState(**numbers["ada"])
-    state.best = numbers["best"]
+    state.images_seen, state.ada, state.best = images_seen, ada, best

@@ -1,16 +1,16 @@
 """What a run ran on: a line of `environment.jsonl` each time it is begun or gone on with."""
 
-import json
 import platform
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from sorby.atomic import write_text
 from sorby.errors import DataError
 from sorby.team import Team
+from sorby.untrusted import first_words, parse_json, read_text
 
 FILE = "environment.jsonl"
 
@@ -67,10 +67,11 @@ def read(run: Path) -> list[Environment]:
     """What a run ran on, in order; empty for a run that did not record it. Raises `DataError` where it is damaged."""
     path = run / FILE
     try:
-        return [Environment(**json.loads(line)) for line in path.read_text().splitlines()] if path.is_file() else []
-    except (ValueError, TypeError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path} is damaged ({reason}): delete it, and nobody will know what the run ran on.") from None
+        return [Environment(**parse_json(line)) for line in read_text(path).splitlines()] if path.exists() else []
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(
+            f"{path} is damaged ({first_words(error)}): delete it, and nobody will know what the run ran on."
+        ) from None
 
 
 def _processor() -> str:

@@ -15,7 +15,7 @@ from sorby.allocator import keep_freed_memory
 from sorby.atomic import recover_folder, write_text
 from sorby.augment import Augment
 from sorby.card import GeneratorCard
-from sorby.config import MAY_CHANGE, TrainConfig, flat, from_toml, to_toml
+from sorby.config import MAY_CHANGE, TrainConfig, flat, to_toml
 from sorby.data.dataset import Dataset
 from sorby.data.streamed import pictures_of
 from sorby.errors import ConfigError, DataError, WeightsError
@@ -27,8 +27,9 @@ from sorby.training.loop import train as loop
 from sorby.training.norm import share_norms
 from sorby.training.share import check_shares
 from sorby.training.state import State, new_state
-from sorby.training.tick import Scorer, Ticker
+from sorby.training.tick import Scorer, Ticker, read_config
 from sorby.training.transfer import freeze, start
+from sorby.untrusted import read_text
 
 Progress = Callable[[State, dict[str, float]], None]
 
@@ -247,14 +248,17 @@ def _claim(out: Path, config: TrainConfig, data: Dataset) -> None:
     path, data_path = out / "config.toml", out / "data.sha256"
     for folder in ("best", "last"):
         recover_folder(out / folder)
+    for inside in out.rglob("*"):
+        if inside.is_symlink() and not inside.resolve().is_relative_to(out.resolve()):
+            raise ConfigError(f"{inside} is a link out of the run, which training would write to: remove it.")
     if path.is_file():
-        before = from_toml(path.read_text())
+        before = read_config(out)
         differing = _differences(before, config)
         if differing:
             raise ConfigError(
                 f"{out} is a run of other settings ({'; '.join(differing)}): choose another --out, or these settings."
             )
-        if data_path.is_file() and data_path.read_text() != digest(data):
+        if data_path.is_file() and read_text(data_path) != digest(data):
             raise ConfigError(f"{out} was trained on other images than {data.path} holds: choose another --out.")
     elif out.exists() and not out.is_dir():
         raise ConfigError(f"{out} is a file: choose another --out for the run folder.")

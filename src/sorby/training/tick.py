@@ -13,16 +13,21 @@ from jaxtyping import UInt8
 from sorby.atomic import write_text
 from sorby.augment.controller import HIGH_P
 from sorby.card import GeneratorCard
-from sorby.config import TrainConfig
-from sorby.errors import TrainingError
+from sorby.config import TrainConfig, from_toml
+from sorby.errors import ConfigError, DataError, TrainingError
 from sorby.generator import Generator
 from sorby.micrograph import write_micrograph
 from sorby.training import checkpoint
 from sorby.training.state import State
 from sorby.training.steps import compute_dtype
+from sorby.untrusted import first_words, parse_json, read_text
 
 SCORE_SEED = 1_000_000  # first seed of the pictures that are scored, away from those that a user looks at
 COLLAPSED = 0.1
+LOGGED = ("kimg", "images_seen", "seconds")
+"""Numbers of every line of the log."""
+LARGEST = 1e15
+"""No number of a log that counts something comes near it."""
 MORE_HOLD = {"stylegan2": "r1_gamma doubled", "contragan": "n_critic doubled"}
 """What makes training of a model steadier."""
 
@@ -195,10 +200,39 @@ def tile(images: UInt8[np.ndarray, "n c h w"]) -> UInt8[np.ndarray, "H W"]:
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
-    """Lines of a run's `log.jsonl`; empty where there is none. A last line that is still being copied is left out."""
+    """Lines of a run's `log.jsonl`; empty where there is none. A last line that is still being copied is left out.
+
+    Raises `DataError` where it cannot be read, or is none.
+    """
     path = run / "log.jsonl"
-    whole, _, _ = (path.read_text() if path.is_file() else "").rpartition("\n")
-    return [json.loads(line) for line in whole.splitlines()]
+    try:
+        whole, _, _ = (read_text(path) if path.exists() else "").rpartition("\n")
+        lines = [parse_json(line) for line in whole.splitlines()]
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"log.jsonl of {run.name} cannot be read now ({first_words(error)}): it is damaged, or being written."
+        ) from None
+    if not all(map(_is_line, lines)):
+        raise DataError(f"log.jsonl of {run.name} is no log of a training: expected {', '.join(LOGGED)} in each line.")
+    return lines
+
+
+def read_config(run: Path) -> TrainConfig:
+    """The settings of a run. Raises `ConfigError` where there are none that can be read."""
+    try:
+        return from_toml(read_text(run / "config.toml"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{run} has no settings that can be read ({first_words(error)}): give a run.") from None
+
+
+def _is_value(value: object) -> bool:
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < LARGEST)
+
+
+def _is_line(line: object) -> bool:
+    if not isinstance(line, dict) or not all(map(_is_value, line.values())):
+        return False
+    return all(line.get(name) is not None and abs(line[name]) < LARGEST for name in LOGGED)
 
 
 def _tensorboard(out: Path) -> Any:

@@ -13,13 +13,15 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from sorby.atomic import write_bytes
-from sorby.config import TrainConfig, from_toml
+from sorby.config import TrainConfig
 from sorby.errors import ConfigError, WeightsError
 from sorby.generator import read_generator
 from sorby.models.contragan import Critic
 from sorby.models.stylegan2 import Discriminator
-from sorby.training.checkpoint import checkpoints
+from sorby.training import checkpoint
 from sorby.training.state import AnyDiscriminator, State
+from sorby.training.tick import read_config
+from sorby.untrusted import first_words
 
 Say = Callable[[str], None]
 START = "start.safetensors"
@@ -42,8 +44,8 @@ def start(state: State, config: TrainConfig, *, say: Say) -> None:
     if (source / START).is_file():
         _go_on(state, source, config, say=say)
         return
-    if (source / "config.toml").is_file() and (found := checkpoints(source / "checkpoint")):
-        before = from_toml((source / "config.toml").read_text())
+    if (source / "config.toml").is_file() and (found := checkpoint.checkpoints(source / "checkpoint")):
+        before = read_config(source)
         _check_same(source, before.network.model_dump(), config)
         if before.discriminator != config.discriminator:
             raise ConfigError(
@@ -154,8 +156,10 @@ def _fill_all(state: State, tensors: dict[str, Tensor], source: Path, *, say: Sa
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        return checkpoint.read(path)[0]
+    except checkpoint.DAMAGED as error:
+        raise WeightsError(f"{path} cannot be read ({first_words(error)}): copy the run again.") from None
 
 
 def _under(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
