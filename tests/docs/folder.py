@@ -21,6 +21,7 @@ from sorby.micrograph import write_micrograph
 from sorby.simulation.random_field import two_phase
 from sorby.simulation.sem_look import sem_look, with_info_bar
 from tests.docs.commands import ROOT, run
+from tests.interop.made import official, official_file
 
 MADE = {"simulated": "true"}
 CONDITIONS = [(temperature, rate) for temperature in (900, 1000, 1100) for rate in (0.001, 0.01)]
@@ -41,6 +42,7 @@ def fill(folder: Path) -> None:
     _studies(folder / "studies")
     _datasets(folder)
     _theirs(folder / "theirs.zip")
+    _imported(folder)
     _tables(folder)
     _train(folder)
     for name, content in (("early.tif", 3), ("late.tif", 4)):
@@ -113,6 +115,12 @@ def _datasets(folder: Path) -> None:
     sorby.prepare([str(folder / "micrographs")], folder / "few-32.zip", recipe=few)
     brief = {"sample": 6, "ranges": {"time": (30.0, 60.0)}}
     sorby.simulate("spinodal", folder / "spinodal.zip", **brief, images_per_condition=1, size=64, field_size=64)
+
+
+def _imported(folder: Path) -> None:
+    """Files of the official StyleGAN2-ADA, of random networks."""
+    official_file(folder, *official(size=64, layers=8), name="network-snapshot-004000.pkl")
+    official_file(folder, *official(classes=3), name="network.pkl")
 
 
 def _theirs(path: Path) -> None:

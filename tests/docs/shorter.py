@@ -11,6 +11,10 @@ APPENDED = {
     "train --preset paper-b": "--batch 8",
     "train --preset paper-512": "--batch 16 --set network.size=64 --set network.channel_base=1024",
     "transfer": TRAINING,
+    "transfer --set network.mapping_layers=8": (
+        "--kimg 4000.016 --batch 4 --set discriminator=stylegan2 --set network.channel_base=128 "
+        "--set network.channel_max=8 --set network.z_dim=6 --set network.w_dim=6"
+    ),
     "evaluate": "--num 24 --network efficientnet-lite0",
     "generate": "--num 2",
     "measure": "--num 8",

@@ -19,8 +19,9 @@ FILTER = np.outer(TAPS, TAPS)
 ROOT2 = np.sqrt(2)
 
 
-def official(*, channels=1, classes=0, layers=2, clamp=None, seed=0):
+def official(*, size=SIZE, channels=1, classes=0, layers=2, clamp=None, seed=0):
     """Weights and settings of a generator and a discriminator by the official names, flat."""
+    widths = {side: min(8, 128 // side) for side in (4, 8, 16, 32, 64) if side <= size}
     rng = torch.Generator().manual_seed(seed)
 
     def normal(*shape):
@@ -48,28 +49,28 @@ def official(*, channels=1, classes=0, layers=2, clamp=None, seed=0):
         fcs = [under(f"fc{i}", connected(a, b, slow=0.01, activation="lrelu")) for i, (a, b) in enumerate(sizes)]
         return merged(embed, *fcs)
 
-    shape = {"img_resolution": SIZE, "img_channels": channels, "c_dim": classes}
+    shape = {"img_resolution": size, "img_channels": channels, "c_dim": classes}
     G = {**shape, "z_dim": DIM, "w_dim": DIM}
     G |= under("mapping", {**mapping(DIM * (2 if classes else 1), DIM, layers), "w_avg": normal(DIM)})
     D = dict(shape)
-    for side, width in WIDTHS.items():
+    for side, width in widths.items():
         block = {"architecture": "skip"}
         if side == 4:
             block["const"] = normal(width, 4, 4)
         else:
-            block |= under("conv0", styled(WIDTHS[side // 2], width, side))
+            block |= under("conv0", styled(widths[side // 2], width, side))
         block |= under("conv1", styled(width, width, side))
         rgb = {"weight": normal(channels, width, 1, 1), "bias": 0.2 * normal(channels), "conv_clamp": clamp}
         block |= under("torgb", {**rgb, **under("affine", connected(DIM, width, mean=1))})
         G |= under(f"synthesis.b{side}", block)
         lrelu = {"activation": "lrelu"}
         if side > 4:
-            below = WIDTHS[side // 2]
+            below = widths[side // 2]
             block = merged(
                 under("conv0", conv(width, width, 3, **lrelu)),
                 under("conv1", conv(width, below, 3, **lrelu)),
                 under("skip", {**conv(width, below, 1, bias=False), "conv_clamp": None, "activation": "linear"}),
-                under("fromrgb", conv(channels, width, 1, **lrelu)) if side == SIZE else {},
+                under("fromrgb", conv(channels, width, 1, **lrelu)) if side == size else {},
             )
         else:
             block = merged(
@@ -79,7 +80,7 @@ def official(*, channels=1, classes=0, layers=2, clamp=None, seed=0):
                 under("out", connected(width, width if classes else 1)),
             )
         D |= under(f"b{side}", {**block, "architecture": "resnet"})
-    return G, D | (under("mapping", mapping(WIDTHS[4], WIDTHS[4], 8)) if classes else {})
+    return G, D | (under("mapping", mapping(widths[4], widths[4], 8)) if classes else {})
 
 
 def under(name, values):
