@@ -466,11 +466,11 @@ def test_ctrl_c_ends_the_explorer_at_once_and_quietly_while_it_films_and_draws(p
         assert started.returncode in (0, 130)
 
 
-def test_half_characters_are_told_as_question_marks(opened):
+def test_half_characters_are_told_by_a_sign_that_stands_for_them(opened):
     body = json.dumps({"stops": [{"seed": 0, "condition": {"\ud800": "x", "phase": "ferrite"}}]})
     client = Asked(application(opened))
     answer = client.post(
         "/api/generators/steel/walk/picture", content=body, headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == 422
-    assert "?" in answer.json()["error"]
+    assert "�" in answer.json()["error"]

@@ -37,7 +37,15 @@ def instant(data, out, config, **_):
     """In place of training: leaves the score that its settings have, and one that was worse before."""
     out.mkdir(parents=True, exist_ok=True)
     lines = [
-        {"kimg": kimg, "images_seen": int(1000 * kimg), "p": 0.0, "fid": fid_of(config) + more, "recall": 0.5}
+        {
+            "kimg": kimg,
+            "images_seen": int(1000 * kimg),
+            "p": 0.0,
+            "fid": fid_of(config) + more,
+            "recall": 0.5,
+            "img_s": 1000.0,
+            "seconds": kimg,
+        }
         for kimg, more in ((0.5, 3), (1.0, 0))
     ]
     (out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

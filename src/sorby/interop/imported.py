@@ -111,14 +111,16 @@ def condition_space(conditions: Sequence[str], dim: int) -> ConditionSpace:
         return ConditionSpace(
             conditions=(Condition(name="class", kind="class", classes=classes) if dim > 1 else single,)
         )
-    space = ConditionSpace(conditions=tuple(_condition(text) for text in conditions))
+    named = [_condition(text) for text in conditions]
+    names = [condition.name for condition in named]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"--condition names {', '.join(names)}: give each name once.")
+    space = ConditionSpace(conditions=tuple(named))
     if space.dim != dim:
         raise ConfigError(
             f"The network takes a condition of {dim} numbers, and --condition names {space.dim}: a class takes as many "
             "as it has names, a number takes one."
         )
-    if len(set(space.names)) < len(space.names):
-        raise ConfigError(f"--condition names {', '.join(space.names)}: give each name once.")
     return space
 
 
