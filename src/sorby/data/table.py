@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import eq
-from typing import Any, SupportsIndex, cast, overload
+from typing import Any, SupportsIndex, cast, get_args, overload
 
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
@@ -222,6 +222,8 @@ def _check(columns: Columns, words: Mapping[str, tuple[str, ...]]) -> None:
     for name, (dtype, shape) in kinds.items():
         if columns[name].dtype != dtype or columns[name].shape[1:] != shape:
             raise ValueError(f"{name} holds {columns[name].dtype} of shape {columns[name].shape}")
+    if unknown := set(words["split"]) - set(get_args(Split)):
+        raise ValueError(f"split has the word {min(unknown)!r}")
     sizes = columns["pixel_size_um"]
     if np.any(sizes <= 0) or np.any(np.isinf(sizes)):
         raise ValueError("pixel_size_um has what is no size")
