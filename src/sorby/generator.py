@@ -30,6 +30,7 @@ from sorby.config import NetworkConfig
 from sorby.errors import ConfigError, WeightsError
 from sorby.models.build import AnyGenerator, generator_network, largest_activation
 from sorby.models.place import fastest_dtype, place
+from sorby.models.weights import check_weights
 from sorby.seeds import rng_for
 from sorby.shipped import FOLDER, names
 from sorby.untrusted import MOST_WEIGHTS, first_words, parse_json, read_bytes, read_text
@@ -63,6 +64,8 @@ class Generator:
         self.card = card
         self.device = torch.device(device)
         self.dtype = dtype
+        self._is_fixed = False
+        """Whether the weights change no more, so that the hash is found once."""
         self._known_hash: str | None = None
 
     @classmethod
@@ -80,7 +83,7 @@ class Generator:
         card, network = read_generator(Path(path))
         generator = cls(network, card, device=device, dtype=dtype or fastest_dtype(device))
         network.freeze(generator.dtype)
-        generator._known_hash = generator.hash  # its weights do not change any more
+        generator._is_fixed = True
         return generator
 
     def with_dtype(self, dtype: torch.dtype) -> "Generator":
@@ -90,7 +93,7 @@ class Generator:
         network = copy.deepcopy(self.network)
         network.freeze(dtype)
         other = Generator(network, self.card, device=self.device, dtype=dtype)
-        other._known_hash = self._known_hash
+        other._is_fixed, other._known_hash = self._is_fixed, self._known_hash
         return other
 
     def save(self, path: str | Path) -> None:
@@ -136,11 +139,11 @@ class Generator:
     @property
     def hash(self) -> str:
         """SHA-256 of the weights and the shape of the network: names this generator."""
-        if self._known_hash is not None:
-            return self._known_hash
-        digest = hashlib.sha256(shape_of(self.card.network).encode())
-        digest.update(save_tensors(self._tensors()))
-        return digest.hexdigest()
+        if self._known_hash is None or not self._is_fixed:
+            digest = hashlib.sha256(shape_of(self.card.network).encode())
+            digest.update(save_tensors(self._tensors()))
+            self._known_hash = digest.hexdigest()
+        return self._known_hash
 
     @property
     def num_at_once(self) -> int:
@@ -273,7 +276,7 @@ def read_generator(path: Path) -> tuple[GeneratorCard, AnyGenerator]:
         raise WeightsError(f"{folder} cannot be read as a generator ({reason}): copy the whole folder again.") from None
     with torch.device("meta"):  # takes no memory: a card may ask for any
         shape = generator_network(card.network)
-    _check_tensors(shape, tensors, folder)
+    check_weights(shape, tensors, str(folder), unfit="weights and config.json do not belong together; copy both again")
     network = generator_network(card.network)
     network.load_state_dict(tensors)
     return card, network
@@ -297,24 +300,3 @@ def _check_format(card: object, folder: Path) -> None:
     number = card.get("format") if isinstance(card, dict) else None
     if isinstance(number, int) and number > FORMAT:
         raise WeightsError(f"{folder} has format {number}, this Sorby reads up to {FORMAT}: update Sorby.")
-
-
-def _check_tensors(network: AnyGenerator, tensors: Mapping[str, Tensor], folder: Path) -> None:
-    """Raise `WeightsError` naming the first that is missing, unknown, of another shape or kind, or not finite."""
-    expected = network.state_dict()
-    for name in sorted(expected.keys() | tensors.keys()):
-        if name not in expected or name not in tensors:
-            where = "is missing from" if name in expected else "has no place in"
-            raise WeightsError(
-                f"{name} {where} the network of {folder}: weights and config.json do not belong together."
-            )
-        came, wanted = list(tensors[name].shape), list(expected[name].shape)
-        if came != wanted:
-            raise WeightsError(
-                f"{name} in {folder} has shape {came}, expected {wanted}: config.json is of another network."
-            )
-        if tensors[name].dtype != expected[name].dtype:
-            kinds = f"{tensors[name].dtype}, expected {expected[name].dtype}"
-            raise WeightsError(f"{name} in {folder} holds {kinds}: copy the whole folder again.")
-        if not tensors[name].isfinite().all():
-            raise WeightsError(f"{name} in {folder} is not finite: the training had failed; use an earlier generator.")

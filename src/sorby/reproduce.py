@@ -87,9 +87,7 @@ def reproduce(
     if not before:
         raise ConfigError(f"{run} has no tick yet: there is nothing to compare with.")
     _check_data(run, dataset, config.subset, seed=config.seed)
-    recorded = environment.read(run)
-    if recorded:
-        torch.set_num_threads(recorded[0].threads)
+    recorded, threads = environment.read(run), torch.get_num_threads()
     ticks: list[Tick] = []
 
     def compare(state: State, line: Mapping[str, Any]) -> None:
@@ -97,10 +95,14 @@ def reproduce(
             ticks.append(compared(before[state.images_seen], line))
             on_tick(ticks[-1])
 
-    for end in _ends(before, config, kimg):
-        leg = config.model_copy(update={"kimg": end / 1000})
-        train(dataset, out, leg, device=device, tensorboard=False, on_tick=compare)
-    now = environment.this(Team(device), accumulate=1)
+    try:
+        torch.set_num_threads(recorded[0].threads if recorded else threads)
+        for end in _ends(before, config, kimg):
+            leg = config.model_copy(update={"kimg": end / 1000})
+            train(dataset, out, leg, device=device, tensorboard=False, on_tick=compare)
+        now = environment.this(Team(device), accumulate=1)
+    finally:
+        torch.set_num_threads(threads)
     last = _last_generators(run, out, max(before))
     return Outcome(
         tuple(ticks),

@@ -15,6 +15,7 @@ from sorby.app.desk import KEPT_JOBS, MOST_WAITING, CancelledError, Desk, GoneEr
 from sorby.app.opened import Opened
 from sorby.app.server import application
 from sorby.errors import ConfigError, DataError
+from sorby.generator import Generator
 from sorby.micrograph import decode_micrograph
 from tests.app.conftest import a_page, in_a_loop, serving
 
@@ -106,8 +107,9 @@ def test_an_answer_that_nobody_waits_for_is_not_computed(desk):
     assert computed == [9]
 
 
-def test_a_person_who_moves_on_leaves_no_work_behind(site, opened, monkeypatch):
-    """Over the wire: eight requests that are closed while another is drawn are not drawn."""
+@pytest.fixture
+def held_drawing(opened, monkeypatch):
+    """Seeds of each batch that is begun, and what lets all be drawn."""
     generator, begun, go_on = opened.generator("plain"), [], threading.Event()
     images = generator.images
 
@@ -117,6 +119,12 @@ def test_a_person_who_moves_on_leaves_no_work_behind(site, opened, monkeypatch):
         return images(seeds, **more)
 
     monkeypatch.setattr(generator, "images", counted)
+    return begun, go_on
+
+
+def test_a_person_who_moves_on_leaves_no_work_behind(site, held_drawing):
+    """Over the wire: eight requests that are closed while another is drawn are not drawn."""
+    begun, go_on = held_drawing
     path = f"{site}/api/generators/plain/pictures"
 
     async def users():
@@ -138,17 +146,9 @@ def test_a_person_who_moves_on_leaves_no_work_behind(site, opened, monkeypatch):
     assert begun == [[100], [200]]
 
 
-def test_an_answer_that_is_given_up_halfway_is_not_drawn_to_its_end(site, opened, monkeypatch):
-    generator, begun, go_on = opened.generator("plain"), [], threading.Event()
-    images = generator.images
-
-    def counted(seeds, **more):
-        begun.append(list(seeds))
-        go_on.wait(10)
-        return images(seeds, **more)
-
-    monkeypatch.setattr(type(generator), "num_at_once", 4)
-    monkeypatch.setattr(generator, "images", counted)
+def test_an_answer_that_is_given_up_halfway_is_not_drawn_to_its_end(site, held_drawing, monkeypatch):
+    begun, go_on = held_drawing
+    monkeypatch.setattr(Generator, "num_at_once", 4)
     path = f"{site}/api/generators/plain/pictures"
 
     async def user():

@@ -11,12 +11,11 @@ from fastapi.responses import Response
 
 from sorby.app.inside import folder_inside, names_in, read_inside
 from sorby.app.opened import Opened
-from sorby.config import flat, from_toml
-from sorby.errors import ConfigError, DataError
+from sorby.config import flat
+from sorby.errors import DataError
 from sorby.inspect import of_run
 from sorby.study.status import seconds_an_image
-from sorby.training.tick import read_log
-from sorby.untrusted import read_text
+from sorby.training.tick import read_config, read_log
 
 router = APIRouter(tags=["runs"])
 
@@ -40,7 +39,7 @@ def run(
     anew. Sample sheets from `since` on are named by the images seen; `written_s` is how long ago the log was written.
     """
     folder = _folder(request, name, study)
-    log, config = read_log(folder), _config(folder)
+    log, config = read_log(folder), read_config(folder)
     seen = log[-1]["images_seen"] if log else 0
     whole = all(line["kimg"] != since for line in log)
     rate, written_s = seconds_an_image(log), _seconds_since_written(folder)
@@ -73,7 +72,7 @@ def settings(request: Request, name: str, study: Study = None) -> dict[str, Any]
         facts = of_run(folder).facts
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{folder.name} is being written just now ({error}): look again.") from None
-    told = {key: "none" if value is None else value for key, value in flat(_config(folder)).items()}
+    told = {key: "none" if value is None else value for key, value in flat(read_config(folder)).items()}
     return {"facts": dict(facts), "settings": told}
 
 
@@ -87,13 +86,6 @@ def _folder(request: Request, name: str, study: str | None) -> Path:
     """Raises `ConfigError` where the run was not opened, nor the study, or the study has no such run."""
     opened: Opened = request.app.state.opened
     return opened.run(name) if study is None else folder_inside(opened.study(study), name)
-
-
-def _config(folder: Path) -> Any:
-    try:
-        return from_toml(read_text(folder / "config.toml"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder.name} has no settings that can be read ({error}): it was not begun yet.") from None
 
 
 def _seconds_since_written(folder: Path) -> float:

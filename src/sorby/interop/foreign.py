@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from pydantic import ValidationError
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sorby.config import NetworkConfig
 from sorby.errors import WeightsError
+from sorby.models.weights import check_weights
 from sorby.seeds import rng_for
 
 N = TypeVar("N", bound=nn.Module)
@@ -54,8 +55,6 @@ def network_config(
     mapping_layers: int,
     condition_dim: int = 0,
     clamp: float | None = None,
-    minibatch_std_group: int = 4,
-    model: Literal["stylegan2"] = "stylegan2",
 ) -> NetworkConfig:
     """The settings that give these feature maps at each resolution. Raises `WeightsError` where there are none."""
     widest, size = max(widths.values()), max(widths)
@@ -65,7 +64,6 @@ def network_config(
         raise WeightsError(f"{what} has feature maps {dict(widths)} by resolution, and Sorby's networks {expected}.")
     try:
         return NetworkConfig(
-            model=model,
             size=size,
             channels=channels,
             condition_dim=condition_dim,
@@ -76,7 +74,6 @@ def network_config(
             channel_base=base,
             channel_max=widest,
             clamp=clamp,
-            minibatch_std_group=minibatch_std_group,
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -88,18 +85,16 @@ def fitted(make: Callable[[NetworkConfig], N], config: NetworkConfig, tensors: T
     """The network with these weights. Raises `WeightsError` for the first that is missing, unfit or not finite."""
     with torch.device("meta"):  # takes no memory before the shapes are known to be those of the file
         network = make(config)
-    expected = network.state_dict()
-    for name in sorted(expected.keys() | tensors.keys()):
-        if name not in expected or name not in tensors:
-            where = "is missing from" if name in expected else "of the file has no place in"
-            raise WeightsError(f"{name} {where} the network of {what}: it is of another kind than Sorby's.")
-        came, wanted = list(tensors[name].shape), list(expected[name].shape)
-        if came != wanted:
-            raise WeightsError(f"{name} of {what} has shape {came}, expected {wanted}: it is of another kind.")
-        if not tensors[name].isfinite().all():
-            raise WeightsError(f"{name} of {what} is not finite: its training had failed; import an earlier file.")
+    check_weights(network, tensors, what, unfit="it is of another kind than Sorby's")
     network.load_state_dict(dict(tensors), assign=True)
     return network
+
+
+def tensor_of(tensors: Tensors, name: str, what: str) -> Tensor:
+    """The tensor of a name. Raises `WeightsError` where `what` has none."""
+    if name not in tensors:
+        raise WeightsError(f"{what} has no {name}: it is of another kind than the networks that Sorby reads.")
+    return tensors[name]
 
 
 @torch.no_grad()

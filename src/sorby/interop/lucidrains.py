@@ -5,7 +5,6 @@ root of two a layer, which demodulation lets be: so both draw the same picture f
 in colour, from 0 to 1, and there are no conditions.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -18,11 +17,12 @@ from torch.nn import functional as F
 
 from sorby.config import NetworkConfig
 from sorby.errors import WeightsError
-from sorby.interop.foreign import Foreign, Tensors, fitted, mean_w, network_config
+from sorby.interop.foreign import Foreign, Tensors, fitted, mean_w, network_config, tensor_of
 from sorby.interop.torch_files import tensors_in
 from sorby.models.conditioning import SLOW
 from sorby.models.layers import ACTIVATION_GAIN
 from sorby.models.stylegan2 import GeneratorNetwork
+from sorby.untrusted import parse_json, read_text
 
 ORIGIN = "lucidrains/stylegan2-pytorch"
 SIGN = "GE.initial_conv.weight"
@@ -63,10 +63,12 @@ def _config(tensors: Tensors, what: str) -> NetworkConfig:
     for part, why in (("GE.attns.", "attention"), ("GE.to_initial_block.", "no learnt constant (--no-const)")):
         if any(name.startswith(part) for name in tensors):
             raise WeightsError(f"{what} has {why}, which Sorby's networks have not.")
-    widths = {4 * 2**block: len(_tensor(tensors, f"{_block(block)}.conv2.weight", what)) for block in _blocks(tensors)}
-    dim = _tensor(tensors, "SE.net.0.weight", what).shape[1]
+    widths = {
+        4 * 2**block: len(tensor_of(tensors, f"{_block(block)}.conv2.weight", what)) for block in _blocks(tensors)
+    }
+    dim = tensor_of(tensors, "SE.net.0.weight", what).shape[1]
     layers = len([name for name in tensors if re.fullmatch(r"SE\.net\.\d+\.weight", name)])
-    channels = len(_tensor(tensors, f"{_block(0)}.to_rgb.conv.weight", what))
+    channels = len(tensor_of(tensors, f"{_block(0)}.to_rgb.conv.weight", what))
     config = network_config(what, widths=widths, channels=channels, z_dim=dim, w_dim=dim, mapping_layers=layers)
     return config.model_copy(update={"upsampling": "bilinear"})
 
@@ -76,7 +78,7 @@ def _mapping(tensors: Tensors, speed: float, what: str) -> dict[str, Tensor]:
     named = {}
     names = [name for name in tensors if re.fullmatch(r"SE\.net\.\d+\.weight", name)]
     for layer in range(len(names)):
-        weight, bias = (_tensor(tensors, f"SE.net.{2 * layer}.{kind}", what) for kind in ("weight", "bias"))
+        weight, bias = (tensor_of(tensors, f"SE.net.{2 * layer}.{kind}", what) for kind in ("weight", "bias"))
         scale = speed / (ACTIVATION_GAIN * SLOW)
         inputs = weight.shape[1]
         named[f"mapping.layers.{layer}.weight"] = weight * scale * (math.sqrt(inputs) if layer else 1)
@@ -86,8 +88,8 @@ def _mapping(tensors: Tensors, speed: float, what: str) -> dict[str, Tensor]:
 
 def _synthesis(tensors: Tensors, what: str) -> dict[str, Tensor]:
     """All layers from w to the picture, which becomes twice as large less 1."""
-    weight, bias = (_tensor(tensors, f"GE.initial_conv.{kind}", what) for kind in ("weight", "bias"))
-    const = F.conv2d(_tensor(tensors, "GE.initial_block", what), weight, bias, padding=1)
+    weight, bias = (tensor_of(tensors, f"GE.initial_conv.{kind}", what) for kind in ("weight", "bias"))
+    const = F.conv2d(tensor_of(tensors, "GE.initial_block", what), weight, bias, padding=1)
     named = {"synthesis.const": const[0]}  # what is convolved without a style is a constant still
     for block in _blocks(tensors):
         for half in (0, 1):
@@ -95,8 +97,8 @@ def _synthesis(tensors: Tensors, what: str) -> dict[str, Tensor]:
             there, grown = f"synthesis.convs.{layer}", ACTIVATION_GAIN**layer
             named |= _modulated(tensors, f"{here}.to_style{half + 1}", f"{here}.conv{half + 1}", there, what)
             noise = f"{here}.to_noise{half + 1}"
-            named[f"{there}.noise_strength"] = _tensor(tensors, f"{noise}.weight", what)[:, :, None] * grown
-            named[f"{there}.bias"] = _tensor(tensors, f"{noise}.bias", what) * grown
+            named[f"{there}.noise_strength"] = tensor_of(tensors, f"{noise}.weight", what)[:, :, None] * grown
+            named[f"{there}.bias"] = tensor_of(tensors, f"{noise}.bias", what) * grown
         there, here = f"synthesis.to_grey.{block}", f"{_block(block)}.to_rgb"
         named |= _modulated(tensors, f"{here}.to_style", f"{here}.conv", there, what)
         named[f"{there}.conv.weight"] *= 2 / ACTIVATION_GAIN ** (2 * block + 2)
@@ -107,10 +109,10 @@ def _synthesis(tensors: Tensors, what: str) -> dict[str, Tensor]:
 
 def _modulated(tensors: Tensors, style: str, conv: str, there: str, what: str) -> dict[str, Tensor]:
     """A convolution, and the layer of its style, to which 1 is added."""
-    affine, weight = _tensor(tensors, f"{style}.weight", what), _tensor(tensors, f"{conv}.weight", what)
+    affine, weight = tensor_of(tensors, f"{style}.weight", what), tensor_of(tensors, f"{conv}.weight", what)
     return {
         f"{there}.affine.weight": affine * math.sqrt(affine.shape[1]),
-        f"{there}.affine.bias": _tensor(tensors, f"{style}.bias", what) + 1,
+        f"{there}.affine.bias": tensor_of(tensors, f"{style}.bias", what) + 1,
         f"{there}.conv.weight": weight * math.sqrt(weight[0].numel()),
     }
 
@@ -123,17 +125,11 @@ def _blocks(tensors: Tensors) -> range:
     return range(len([name for name in tensors if re.fullmatch(r"GE\.blocks\.\d+\.conv2\.weight", name)]))
 
 
-def _tensor(tensors: Tensors, name: str, what: str) -> Tensor:
-    if name not in tensors:
-        raise WeightsError(f"{what} has no {name}: it is of another kind than lucidrains' networks.")
-    return tensors[name]
-
-
 def _speed(path: Path) -> float:
     """From the settings that training writes beside its files, or the usual one."""
     beside = path.parent / ".config.json"
     try:
-        speed = json.loads(beside.read_text()).get("lr_mlp", USUAL_SPEED) if beside.is_file() else USUAL_SPEED
+        speed = parse_json(read_text(beside)).get("lr_mlp", USUAL_SPEED) if beside.exists() else USUAL_SPEED
         return float(speed)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{beside} cannot be read ({error}): mend it or move it away.") from None

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sorby.config import NetworkConfig
 from sorby.errors import WeightsError
-from sorby.interop.foreign import Foreign, Tensors, is_low_pass, network_config
+from sorby.interop.foreign import Foreign, Tensors, is_low_pass, network_config, tensor_of
 from sorby.interop.pickles import Call
 from sorby.interop.torch_files import tensors_in
 from sorby.models.conditioning import SLOW
@@ -181,9 +181,7 @@ class _Network:
                 raise WeightsError(f"{self.what} has another {name} than [1, 3, 3, 1], and Sorby's networks have that.")
 
     def tensor(self, name: str) -> Tensor:
-        if name not in self.tensors:
-            raise WeightsError(f"{self.what} has no {name}: it is of another kind than the networks of StyleGAN2.")
-        return self.tensors[name]
+        return tensor_of(self.tensors, name, self.what)
 
     def whole(self, name: str) -> int:
         value = self.values.get(name)

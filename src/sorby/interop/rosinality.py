@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sorby.config import NetworkConfig
 from sorby.errors import WeightsError
-from sorby.interop.foreign import Foreign, Tensors, fitted, is_low_pass, mean_w, network_config
+from sorby.interop.foreign import Foreign, Tensors, fitted, is_low_pass, mean_w, network_config, tensor_of
 from sorby.interop.pickles import Call
 from sorby.interop.torch_files import tensors_in
 from sorby.models.stylegan2 import GeneratorNetwork
@@ -75,18 +75,18 @@ def _generator(value: Mapping[str, Any]) -> Mapping[str, Any]:
 def _config(tensors: Tensors, what: str) -> NetworkConfig:
     """The shape, from those of the weights."""
     convs = [name for name in tensors if re.fullmatch(r"convs\.\d+\.activate\.bias", name)]
-    widths = {4: len(_tensor(tensors, "conv1.activate.bias", what))}
+    widths = {4: len(tensor_of(tensors, "conv1.activate.bias", what))}
     for block in range(len(convs) // 2):
-        widths[8 * 2**block] = len(_tensor(tensors, f"convs.{2 * block}.activate.bias", what))
+        widths[8 * 2**block] = len(tensor_of(tensors, f"convs.{2 * block}.activate.bias", what))
     _check_filters(tensors, what)
-    w_dim, z_dim = _tensor(tensors, SIGN, what).shape
+    w_dim, z_dim = tensor_of(tensors, SIGN, what).shape
     layers = len([name for name in tensors if re.fullmatch(r"style\.\d+\.weight", name)])
     return network_config(what, widths=widths, channels=3, z_dim=z_dim, w_dim=w_dim, mapping_layers=layers)
 
 
 def _named(tensors: Tensors, what: str) -> dict[str, Tensor]:
     """The weights of a generator by Sorby's names, but for the mean of w."""
-    named = {"synthesis.const": _tensor(tensors, "input.input", what)[0]}
+    named = {"synthesis.const": tensor_of(tensors, "input.input", what)[0]}
     for name, tensor in tensors.items():
         layer, _, kind = name.rpartition(".")
         if found := re.fullmatch(r"style\.(\d+)", layer):
@@ -119,10 +119,10 @@ def _discriminator(tensors: Tensors, size: int, what: str) -> dict[str, Tensor]:
         here = f"convs.{block + 1}"
         places[f"blocks.{block}.conv0"] = (f"{here}.conv1.0", f"{here}.conv1.1")
         places[f"blocks.{block}.conv1"] = (f"{here}.conv2.1", f"{here}.conv2.2")
-        named[f"blocks.{block}.shortcut.weight"] = _tensor(tensors, f"{here}.skip.1.weight", what)
+        named[f"blocks.{block}.shortcut.weight"] = tensor_of(tensors, f"{here}.skip.1.weight", what)
     for there, (weight, bias) in places.items():
-        named[f"{there}.weight"] = _tensor(tensors, f"{weight}.weight", what)
-        named[f"{there}.bias"] = _tensor(tensors, f"{bias}.bias", what)
+        named[f"{there}.weight"] = tensor_of(tensors, f"{weight}.weight", what)
+        named[f"{there}.bias"] = tensor_of(tensors, f"{bias}.bias", what)
     return named
 
 
@@ -130,12 +130,6 @@ def _check_filters(tensors: Tensors, what: str) -> None:
     for name, tensor in tensors.items():
         if name.endswith(".kernel") and not any(is_low_pass(tensor, gain) for gain in (1, 4)):
             raise WeightsError(f"{what} has another {name} than [1, 3, 3, 1], and Sorby's networks have that.")
-
-
-def _tensor(tensors: Tensors, name: str, what: str) -> Tensor:
-    if name not in tensors:
-        raise WeightsError(f"{what} has no {name}: it is of another kind than the networks of StyleGAN2.")
-    return tensors[name]
 
 
 def _kimg(args: Any, path: Path) -> float | None:

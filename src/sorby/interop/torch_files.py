@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sorby.errors import WeightsError
 from sorby.interop.pickles import Call, Name, read_pickle
+from sorby.untrusted import MOST_WEIGHTS, check_plain
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -52,6 +53,7 @@ def read_file(path: Path) -> Any:
     Raises `WeightsError` where it is damaged, or holds anything that networks do not need.
     """
     try:
+        check_plain(path, MOST_WEIGHTS)
         with path.open("rb") as file:
             if zipfile.is_zipfile(file):
                 return _read_zip(file, path)

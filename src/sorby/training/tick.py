@@ -222,7 +222,7 @@ def read_config(run: Path) -> TrainConfig:
     try:
         return from_toml(read_text(run / "config.toml"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{run} has no settings that can be read ({first_words(error)}): give a run.") from None
+        raise ConfigError(f"{run.name} has no settings that can be read ({first_words(error)}): give a run.") from None
 
 
 def _is_value(value: object) -> bool:
