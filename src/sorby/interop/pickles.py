@@ -14,6 +14,7 @@ from mmap import mmap
 from typing import Any, BinaryIO, cast
 
 from sorby.errors import WeightsError
+from sorby.untrusted import first_words
 
 DICTS = ("collections.OrderedDict", "dnnlib.util.EasyDict", "dnnlib.EasyDict")
 SETS = ("builtins.set", "__builtin__.set")
@@ -77,7 +78,8 @@ def read_pickle(file: BytesIO | mmap, what: str, *, persistent: Persistent = _no
             machine.do(opcode.name, argument)
         return machine.result()
     except (ValueError, TypeError, LookupError, OverflowError, AttributeError, struct.error) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        # A program that takes more than there is: Python's own words would tell nobody anything.
+        reason = "it is damaged, or no pickle" if isinstance(error, LookupError) else first_words(error)[:200]
         raise WeightsError(
             f"{what} cannot be read as a pickle of networks ({reason}): nothing of it was run."
         ) from None

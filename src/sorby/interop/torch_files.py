@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sorby.errors import WeightsError
 from sorby.interop.pickles import Call, Name, read_pickle
-from sorby.untrusted import MOST_WEIGHTS, check_plain
+from sorby.untrusted import MOST_WEIGHTS, check_plain, first_words
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -64,7 +64,7 @@ def read_file(path: Path) -> Any:
                 mapped.seek(0)
                 return _read_old(io.BytesIO(mapped[:]), str(path))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise WeightsError(f"{path} cannot be read ({error}): copy it again.") from None
+        raise WeightsError(f"{path} cannot be read ({first_words(error)}): copy it again.") from None
 
 
 def tensors_in(values: Mapping[str, Any], what: str, *, at_most: int) -> dict[str, Tensor]:
