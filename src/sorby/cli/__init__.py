@@ -18,6 +18,7 @@ from sorby.cli.generate import generate
 from sorby.cli.import_ import import_
 from sorby.cli.inspect import inspect
 from sorby.cli.interpolate import interpolate
+from sorby.cli.lacking import what_is_lacking
 from sorby.cli.measure import measure
 from sorby.cli.mix import mix
 from sorby.cli.pack import pack
@@ -68,11 +69,14 @@ app.add_typer(study, name="study")
 
 
 def main() -> None:
-    """Run the command line; an error that the user can mend becomes one line and exit code 2."""
+    """Run the command line; what the user can mend, or the machine lacks, becomes one line and exit code 2."""
     # Threads that spin while they wait take the cores from other programs, and from each other.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         app()
-    except SorbyError as error:
-        print(f"sorby: {error}", file=sys.stderr)  # noqa: T201
+    except Exception as error:
+        said = error if isinstance(error, SorbyError) else what_is_lacking(error)
+        if said is None:
+            raise
+        print(f"sorby: {said}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
