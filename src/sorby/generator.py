@@ -189,8 +189,10 @@ class Generator:
         seen = self.card.seen_conditions
         if not seen:
             return {}
-        weights = torch.tensor(self.card.seen_counts, dtype=torch.float64)
-        return seen[int(torch.multinomial(weights, 1, generator=rng_for(seed, "condition")))]
+        # torch.multinomial chooses otherwise in another version of PyTorch; a uniform number is the same in all.
+        chosen = float(torch.rand((), generator=rng_for(seed, "condition"), dtype=torch.float64))
+        upto = np.cumsum(self.card.seen_counts)
+        return seen[int(np.searchsorted(upto, chosen * upto[-1], side="right"))]
 
     def latents(self, seeds: Sequence[int]) -> Latents:
         """z and noise of each seed."""

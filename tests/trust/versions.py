@@ -49,7 +49,7 @@ def differences(name: str, one: bytes, other: bytes) -> Iterator[tuple[str, floa
     """Kinds of differences between two files of one name, how large, and where."""
     suffix = Path(name).suffix
     if suffix in PICTURES:
-        a, b = (decode(data, name=name).grey.astype(float) for data in (one, other))
+        a, b = (decode(data, name=name)[0].astype(float) for data in (one, other))
         yield "grey levels", float(np.abs(a - b).max()), name
         yield "share of px", float((a != b).mean()), name
     elif suffix == ".safetensors":
