@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.trust.errors import CACHED, Recorder
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -22,3 +24,34 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no real micrographs at {SHARED_DATA}")
     return SHARED_DATA
+
+
+# ---- errors: which of them the tests reach, and what they say (tests/trust/errors.py)
+
+ERRORS = Recorder()
+SAID: dict[str, list[str]] = {}
+
+
+def pytest_configure() -> None:
+    """Begin to write errors down."""
+    ERRORS.start()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand over what was said: a worker to the process that began it, and that to the cache."""
+    _keep(ERRORS.by_site())
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["errors"] = SAID
+    elif session.config.cache:
+        session.config.cache.set(CACHED, session.config.cache.get(CACHED, {}) | SAID)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object, error: object) -> None:
+    """Take what a worker of pytest-xdist hands over."""
+    _keep(getattr(node, "workeroutput", {}).get("errors", {}))
+
+
+def _keep(said: dict[str, list[str]]) -> None:
+    for site, messages in said.items():
+        SAID.setdefault(site, []).extend(messages)
