@@ -99,7 +99,7 @@ class Processes(Team):
         if error is not None:
             raise error
         if failed:
-            raise LostError("The first process has failed, and says why.")
+            raise LostError("The first process has failed, and says why: look at its lines.")
         return cast(T, result)
 
     def _together(self, talk: Callable[[], T]) -> T:

@@ -153,8 +153,8 @@ def test_what_cannot_be_moved_is_told_in_one_line(client, query, said):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"seeds": 7}, "seeds: Input should be greater than or equal to 8."),
-        ({"method": "ica"}, "method: Input should be 'pca', 'sefa' or 'both'."),
+        ({"seeds": 7}, "seeds: expected at least 8"),
+        ({"method": "ica"}, "method: expected 'pca', 'sefa' or 'both'"),
         ({"layers": "9-12"}, "Layers '9-12' are not a range within 0-7"),
     ],
 )

@@ -154,8 +154,8 @@ def test_the_scale_is_shown_where_it_is_that_of_both_sides(client):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"num": 7}, "num: Input should be a multiple of 2."),
-        ({"num": 1000}, "num: Input should be less than or equal to 200."),
+        ({"num": 7}, "num: expected a multiple of 2"),
+        ({"num": 1000}, "num: expected at most 200"),
         ({"side": "test"}, "Side of data.zip 'test' is not known"),
         ({"generator": "../plain"}, "No generator '../plain' is open"),
         ({"judge": "a\nb"}, "judge: String should match pattern"),
@@ -177,9 +177,9 @@ def test_too_many_pictures_are_told_when_it_is_drawn(client):
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"answer": "maybe"}, "answer: Input should be 'real' or 'generated'."),
-        ({"seconds": -1}, "seconds: Input should be greater than or equal to 0."),
-        ({"confidence": 4}, "confidence: Input should be less than or equal to 3."),
+        ({"answer": "maybe"}, "answer: expected 'real' or 'generated'"),
+        ({"seconds": -1}, "seconds: expected at least 0"),
+        ({"confidence": 4}, "confidence: expected at most 3"),
     ],
 )
 def test_an_answer_that_is_none_is_refused(client, body, said):

@@ -48,8 +48,9 @@ augment = ["blit"]
 """
 COMMANDS = (
     "prepare raw --out plain.zip --size 32 --held-out 0.5 --pixel-size-um 0.25",
-    "prepare raw --out patches.zip --size 32 --labels labels.csv --condition temperature:C --pixel-size-um 0.25",
-    "prepare raw --out patches.shards --size 32 --pixel-size-um 0.25",
+    "prepare raw/t[0-3].png --out patches.zip --size 32 --pixel-size-um 0.25 --labels labels.csv "
+    "--condition temperature:C",
+    "prepare raw/t[0-1].png --out patches.shards --size 32 --pixel-size-um 0.25",
     "simulate random-field --sample 2 --images-per-condition 4 --size 32 --field-size 128 --out simulated.zip",
     f"train plain.zip --out run {TINY}",
     f"train patches.zip --out conditional {TINY}",
@@ -63,7 +64,17 @@ COMMANDS = (
 )
 """In their order, in one folder."""
 LEFT_OUT = ("raw", "run/checkpoint/*32.*", "conditional/checkpoint", "study/*/checkpoint", "*/samples", "*/tensorboard")
-LEFT_OUT += ("run/best", "conditional/best", "study/*/best", "directions/*.png", "study/logs", "*.html", "*/*.svg")
+LEFT_OUT += ("run/best", "conditional/best", "study/*/best", "study/*/samples", "study/*/tensorboard", "study/logs")
+LEFT_OUT += (
+    "study/*/last",
+    "directions/*.png",
+    "projection/*.png",
+    "labels.csv",
+    "*.review.html",
+    "report/*.html",
+    "*/*.svg",
+    "measured.overlays",
+)
 """What is large, and is written a second time."""
 
 
@@ -73,7 +84,7 @@ def make(out: Path, source: Path) -> list[str]:
     with tempfile.TemporaryDirectory() as name:
         here = Path(name)
         textures(here / "raw", 8, (64, 96))
-        rows = "".join(f"t{i}.png,{850 + 20 * i}\n" for i in range(8))
+        rows = "".join(f"t{i}.png,{850 + 20 * i}\n" for i in range(4))
         (here / "labels.csv").write_text(f"file,temperature\n{rows}")
         (here / "study.toml").write_text(STUDY)
         for command in COMMANDS:
