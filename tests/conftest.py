@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trust.errors import CACHED, Recorder
+from tests.trust.errors import CACHED, Recorder, unreached
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -42,8 +42,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     _keep(ERRORS.by_site())
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["errors"] = SAID
-    elif session.config.cache:
+        return
+    if session.config.cache:
         session.config.cache.set(CACHED, session.config.cache.get(CACHED, {}) | SAID)
+    if session.exitstatus == pytest.ExitCode.OK and _is_whole(session.config) and unreached(SAID):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name the errors that the whole suite has not made."""
+    for site in unreached(SAID) if _is_whole(config) else ():
+        terminalreporter.write_line(f"no test makes the error at {site.file}:{site.first}: {site.code}", red=True)
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    """Whether all tests were asked for."""
+    chosen = ("keyword", "markexpr", "lf", "failedfirst", "deselect", "maxfail", "collectonly")
+    return config.args_source == config.ArgsSource.TESTPATHS and not any(map(config.getoption, chosen))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -149,7 +149,7 @@ def together(device: str, devices: int | None = None) -> Team:
 
 def _check_devices(kind: str, first: int, num: int) -> None:
     if kind not in ("cpu", "cuda"):
-        raise ConfigError(f"--devices {num}: {kind} is one device; several are for cpu and cuda.")
+        raise ConfigError(f"--devices {num}: {kind} is one device; choose cpu or cuda for several.")
     if kind == "cuda" and first + num > (there := torch.cuda.device_count()):
         raise ConfigError(
             f"--devices {num} from cuda:{first} on asks for cuda:{first + num - 1}, but the GPUs here are cuda:0 to "

@@ -10,7 +10,7 @@ import ast
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,60 @@ CACHED = "sorby/errors"
 """Where pytest's cache keeps what was said, site by site."""
 MOST_KEPT = 3
 """Messages of one site."""
+
+SELDOM = (
+    "app/judge.py: ConfigError(f'Picture {number + 1} is not in this t",
+    "app/nearest.py: ConfigError(f'{name} has {len(train)} training pict",
+    "app/opened.py: ConfigError('nothing was named to be explored: give",
+    "app/review.py: DataError(f'{sheet.name} cannot be read ({error})",
+    "app/runs.py: DataError(f'{folder.name} is being written just n",
+    "app/studies.py: DataError(f'{name} is being written just now ({er",
+    "cli/design.py: ConfigError('--property is learned from pictures: g",
+    "cli/interpolate.py: ConfigError(f'{name} has {len(given)} values, anoth",
+    "data/archive.py: DataError(f\"{path} should be a {('file' if path.i",
+    "data/dataset.py: DataError(f'{path} lacks any patch: prepare the d",
+    "data/pixels.py: DataError(f'{name} has shape {came}, expected {sh",
+    'data/prepare.py: DataError(f"The reference {recipe.reference} fits',
+    "design/answers.py: ConfigError(f'{len(answers)} answers came: at most ",
+    "design/inputs.py: DataError(f'{path} has latents of shape {table.sh",
+    'design/inverse.py: ConfigError("design needs scikit-learn and Optuna: ',
+    "design/labelled.py: ConfigError(f'{source} is a generator, whose pictur",
+    "design/labelled.py: DataError(f'{path} has no row with {name}: fill t",
+    'design/reference.py: ConfigError("design needs scikit-learn and Optuna: ',
+    "evaluation/at_conditions.py: ConfigError(f'{real} is no dataset, which would say",
+    "evaluation/scores.py: WeightsError(f'no feature network can be used. {note",
+    "fields.py: DataError(f'--masks goes with a folder of microgr",
+    'interop/foreign.py: WeightsError(f"{what} has feature maps {dict(widths)',
+    "interop/imported.py: WeightsError(f'{path} holds weights of unknown shape",
+    "interop/lucidrains.py: WeightsError(f'{beside} cannot be read ({error}): me",
+    "interop/nvidia.py: WeightsError(f'{self.what} has conv_clamp {self.clam",
+    "interop/nvidia.py: WeightsError(f'{what} has more than {MOST_VALUES} va",
+    'interop/rosinality.py: WeightsError(f"{what} has another {name} than [1, 3,',
+    "latent/direction_files.py: WeightsError(f'{name} in {folder} is {told}, expecte",
+    "latent/projection_files.py: WeightsError(f'{folder} holds {len(noise)} layers of",
+    "metrics/record.py: ConfigError(f'The report has no {name} in {network}",
+    "reproduce.py: ConfigError(f'{run} has no tick yet: there is nothi",
+    'simulation/homogenise.py: ConfigError(f"no balance in {MOST_STEPS} steps: bri',
+    "simulation/superimpose.py: DataError(f'No features of {one.name} and {other.",
+    "study/cluster.py: ConfigError(\"A Ray cluster needs Ray: pip install '",
+    "study/cluster.py: ConfigError(f'There is no Ray cluster at {address} ",
+    "study/plan.py: DataError(f'{study.dataset} has no conditions, wh",
+    "study/probes.py: DataError(f'A run like {run.name} was tried and k",
+    "study/proposals.py: ConfigError(\"A search needs Optuna: pip install 'so",
+    'study/proposals.py: ConfigError(f"{self.url} needs {error.name}: pip in',
+    "study/search.py: ConfigError('This study has no [search]",
+    "study/search.py: ConfigError('A trial of a search is one run: hold_o",
+    "team.py: LostError('The first process has failed, and says",
+    'team.py: ConfigError("Several devices need Lightning Fabric:',
+    "team.py: LostError(f'The processes do not find each other ",
+    "team.py: LostError(f'Another process has ended, or cannot ",
+    "training/transfer.py: ConfigError(f'{source} has a discriminator of Style",
+    "training/transfer.py: WeightsError(f'{source} does not fit this run at {st",
+    "training/transfer.py: WeightsError(f'{source / START} cannot be read ({err",
+    "training/transfer.py: WeightsError(f'{path} cannot be read ({first_words(e",
+)
+"""Errors that no test makes, by the beginning of their keys: of what is not installed, of clusters and processes
+that are lost, of files damaged in rare places, and others that wait for a test. The list may only become shorter."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +138,11 @@ class Recorder:
                 if SOURCE / site.file == Path(file) and site.first <= line <= site.last:
                     found.setdefault(site.key, []).extend(messages)
         return found
+
+
+def unreached(said: Container[str]) -> list[Site]:
+    """Errors that were not made, and are not among those that seldom are."""
+    return [site for site in sites() if site.key not in said and not site.key.startswith(SELDOM)]
 
 
 def main() -> None:

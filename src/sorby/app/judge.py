@@ -66,7 +66,7 @@ GivenTrial = Annotated[Trial, Depends(_trial)]
 async def _ended(trial: GivenTrial) -> Trial:
     """Raises `ConfigError` while a test goes on."""
     if not trial.is_over:
-        raise ConfigError(f"{len(trial.judged)} of {len(trial.items)} are judged: the result is told when all are.")
+        raise ConfigError(f"{len(trial.judged)} of {len(trial.items)} are judged: judge the others first.")
     return trial
 
 

@@ -16,7 +16,7 @@ MOST_TRIALS = 300
 MOST_BYTES = 2**28
 """Of the pictures of all tests; of those that are over, the ones longest not looked at are forgotten first."""
 ABANDONED_S = 24 * 3600.0
-"""A test that nobody looked at for so long may be forgotten before it is over."""
+"""A test that nobody looked at for so long may be forgotten before it is over; wait."""
 
 
 @dataclass(eq=False)
@@ -110,7 +110,9 @@ class Trials:
         """Raises `ConfigError` where there is none of this token."""
         with self._lock:
             if token not in self._trials:
-                raise ConfigError("This test is not known: it was forgotten, or the explorer was started anew.")
+                raise ConfigError(
+                    "This test is not known: it was forgotten, or the explorer was started anew; begin another."
+                )
             self._trials.move_to_end(token)
             self._trials[token].looked_at = time.monotonic()
             return self._trials[token]

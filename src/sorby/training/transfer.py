@@ -103,7 +103,7 @@ def freeze(D: AnyDiscriminator, blocks: int) -> None:
     """Hold the `blocks` nearest to the picture, each of which halves its side; the first with what reads the picture.
 
     The official StyleGAN2-ADA counts layers: its 10 are the first three blocks. Raises `ConfigError` for more blocks
-    than there are, and for a discriminator on pretrained features, whose feature network never learns.
+    than there are, and for a discriminator on pretrained features, whose feature network never learns: leave it out.
     """
     if not blocks:
         return
