@@ -56,7 +56,7 @@ SELDOM = (
     "latent/direction_files.py: WeightsError(f'{name} in {folder} is {told}, expecte",
     "latent/projection_files.py: WeightsError(f'{folder} holds {len(noise)} layers of",
     "metrics/record.py: ConfigError(f'The report has no {name} in {network}",
-    "reproduce.py: ConfigError(f'{run} has no tick yet: there is nothi",
+    "reproduce.py: ConfigError(f'{run} has no tick yet: train",
     'simulation/homogenise.py: ConfigError(f"no balance in {MOST_STEPS} steps: bri',
     "simulation/superimpose.py: DataError(f'No features of {one.name} and {other.",
     "study/cluster.py: ConfigError(\"A Ray cluster needs Ray: pip install '",

@@ -101,7 +101,7 @@ class Trials:
             while len(kept) > MOST_TRIALS or (len(kept) > 1 and sum(one.size_bytes for one in kept) > MOST_BYTES):
                 old = next((one for one in kept[1:] if one.is_over or one.is_abandoned), None)
                 if old is None:
-                    raise ConfigError("There is no room for another test until one of those under way is over.")
+                    raise ConfigError("There is no room for another test: wait until one of those under way is over.")
                 kept.remove(old)
                 del self._trials[old.token]
             self._trials[trial.token] = trial

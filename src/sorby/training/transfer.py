@@ -103,7 +103,7 @@ def freeze(D: AnyDiscriminator, blocks: int) -> None:
     """Hold the `blocks` nearest to the picture, each of which halves its side; the first with what reads the picture.
 
     The official StyleGAN2-ADA counts layers: its 10 are the first three blocks. Raises `ConfigError` for more blocks
-    than there are, and for a discriminator on pretrained features, whose feature network never learns: leave it out.
+    than there are, and for a discriminator on pretrained features, whose feature network never learns.
     """
     if not blocks:
         return
@@ -119,7 +119,9 @@ def _blocks(D: AnyDiscriminator, num: int) -> list[nn.Module]:
         starts = [place for place, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
         found = [nn.ModuleList(layers[a:b]) for a, b in zip(starts, [*starts[1:], len(layers)], strict=True)]
     else:
-        raise ConfigError("freeze_d has no meaning for discriminator = projected, whose feature network never learns.")
+        raise ConfigError(
+            "freeze_d has no meaning for discriminator = projected, whose features never learn: leave it out."
+        )
     if num > len(found):
         raise ConfigError(f"freeze_d is {num}, and the discriminator has {len(found)} blocks: choose fewer.")
     return found[:num]
