@@ -140,7 +140,7 @@ def test_a_search_that_is_told_to_stop_stops(client):
         ({"directions": "ways", "move": "pca-1=11"}, "Move 'pca-1=11': expected NAME=SD"),
         ({"directions": "ways", "move": ["pca-1=1", "pca-1=2"]}, "Move 'pca-1=2': expected NAME=SD, each once"),
         ({"directions": "ways", "condition": "phase=x"}, "phase"),
-        ({}, "directions: Field required"),
+        ({}, "directions: nothing came, expected a value"),
     ],
 )
 def test_what_cannot_be_moved_is_told_in_one_line(client, query, said):
