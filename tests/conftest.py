@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.trust.errors import CACHED, Recorder, unreached
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -22,3 +24,49 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no real micrographs at {SHARED_DATA}")
     return SHARED_DATA
+
+
+# ---- errors: which of them the tests reach, and what they say (tests/trust/errors.py)
+
+ERRORS = Recorder()
+SAID: dict[str, list[str]] = {}
+
+
+def pytest_configure() -> None:
+    """Begin to write errors down."""
+    ERRORS.start()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand over what was said: a worker to the process that began it, and that to the cache."""
+    _keep(ERRORS.by_site())
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["errors"] = SAID
+        return
+    if session.config.cache:
+        session.config.cache.set(CACHED, session.config.cache.get(CACHED, {}) | SAID)
+    if session.exitstatus == pytest.ExitCode.OK and _is_whole(session.config) and unreached(SAID):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name the errors that the whole suite has not made."""
+    for site in unreached(SAID) if _is_whole(config) else ():
+        terminalreporter.write_line(f"no test makes the error at {site.file}:{site.first}: {site.code}", red=True)
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    """Whether all tests were asked for."""
+    chosen = ("keyword", "markexpr", "lf", "failedfirst", "deselect", "maxfail", "collectonly")
+    return config.args_source == config.ArgsSource.TESTPATHS and not any(map(config.getoption, chosen))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object, error: object) -> None:
+    """Take what a worker of pytest-xdist hands over."""
+    _keep(getattr(node, "workeroutput", {}).get("errors", {}))
+
+
+def _keep(said: dict[str, list[str]]) -> None:
+    for site, messages in said.items():
+        SAID.setdefault(site, []).extend(messages)

@@ -138,7 +138,7 @@ def test_a_column_that_does_not_fit_is_a_data_error(rows, column, message):
 
 @pytest.mark.parametrize("column", ["", ":C", "t:C:cubic", "t:C:log:more"])
 def test_a_column_written_otherwise_is_a_config_error(column):
-    with pytest.raises(ConfigError, match="is not NAME"):
+    with pytest.raises(ConfigError, match="expected NAME"):
         parse_column(column)
 
 

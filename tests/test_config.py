@@ -69,7 +69,7 @@ def test_an_unknown_preset_names_the_known_ones():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"r_t": 2}, "r_t.*less than or equal to 1.*2"),
+        ({"r_t": 2}, "r_t.*at most 1.*2"),
         ({"augment": ["blot"]}, "blot.*blit"),
         ({"network": {"size": 100}}, "100.*power of two"),
         ({"gama": 1}, "gama"),

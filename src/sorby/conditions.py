@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sorby.errors import ConfigError, DataError
+from sorby.errors import ConfigError, DataError, unfit
 from sorby.untrusted import is_plain_name
 
 Kind = Literal["linear", "log", "class"]
@@ -131,7 +131,7 @@ class ConditionSpace(BaseModel):
             return cls(conditions=tuple(_condition(rows, *parts) for parts in parse_columns(columns)))
         except ValidationError as error:
             first = error.errors()[0]
-            raise DataError(f"The labels give no condition ({first['loc'][:1]}: {first['msg']}): mend them.") from None
+            raise DataError(f"The labels give no condition ({unfit(first)}): mend them.") from None
 
     @property
     def dim(self) -> int:
@@ -186,7 +186,7 @@ def parse_column(column: str) -> tuple[str, str | None, Kind | None]:
     name, unit, kind = (*column.split(":"), "", "")[:3] if column.count(":") <= 2 else ("", "", "")
     if not name or kind not in ("", "linear", "log", "class"):
         raise ConfigError(
-            f"Condition {column!r} is not NAME, NAME:UNIT or NAME:UNIT:KIND with KIND linear, log or class."
+            f"Condition {column!r}: expected NAME, NAME:UNIT or NAME:UNIT:KIND with KIND linear, log or class."
         )
     return name, unit or None, kind or None  # type: ignore[return-value]
 
@@ -214,7 +214,7 @@ def _continuous(condition: Condition, values: Sequence[str]) -> Condition:
     if unfit or not values:
         expected = "numbers above 0" if condition.kind == "log" else "numbers"
         got = repr(unfit[0]) if unfit else "no value"
-        raise DataError(f"Column {condition.name!r} holds {got}; a {condition.kind} condition needs {expected}.")
+        raise DataError(f"Column {condition.name!r} holds {got}, expected {expected} for a {condition.kind} condition.")
     scaled = np.array([condition.scaled(value) for value in values])
     numbers = [float(value) for value in values]
     with np.errstate(over="ignore", invalid="ignore"):  # what is too large is refused below, as not finite
@@ -232,7 +232,8 @@ def _cell(row: Mapping[str, str], name: str) -> str:
     if name not in row:
         raise DataError(f"The labels have no column {name!r}; they have {', '.join(row)}: choose one of these.")
     if not row[name]:
-        raise DataError(f"Column {name!r} is empty in the row {dict(row)}: fill it or leave the row out.")
+        filled = ", ".join(f"{key} {value}" for key, value in row.items() if value) or "no other value"
+        raise DataError(f"Column {name!r} is empty in the row with {filled}: fill it or leave the row out.")
     return row[name]
 
 

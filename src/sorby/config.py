@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from sorby.errors import ConfigError
+from sorby.errors import ConfigError, unfit
 from sorby.untrusted import parse_toml
 
 Symmetry = Literal["none", "mirror-x", "mirror-xy", "square"]
@@ -91,6 +91,14 @@ class NetworkConfig(_Settings):
     """Contragan: over the batch, as published; or over each picture alone, which a gradient penalty needs."""
     leaky_slope: float = Field(0.2, ge=0, lt=1)
     """Contragan: slope of the leaky ReLU below 0."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier(cls, given: Any) -> Any:
+        """Files of 22 November 2026 have the strength that noise began with, of which `layout` has become."""
+        if isinstance(given, dict) and given.get("noise") == 0:  # as published: a learnt layout
+            return {name: value for name, value in given.items() if name != "noise"}
+        return given
 
     @model_validator(mode="after")
     def _power_of_two(self) -> "NetworkConfig":
@@ -296,9 +304,7 @@ def check(settings: Mapping[str, Any]) -> TrainConfig:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        came = "" if isinstance(first["input"], dict | BaseModel) else f" (came: {first['input']!r})"
-        raise ConfigError(f"Setting {where or 'of the run'}: {message}{came}.") from None
+        raise ConfigError(f"Setting {where or 'of the run'}: {unfit(first)}.") from None
 
 
 def to_toml(config: TrainConfig) -> str:
@@ -320,7 +326,7 @@ def from_toml(text: str) -> TrainConfig:
     try:
         return check({**nothing, **parse_toml(text)})
     except ValueError as error:
-        raise ConfigError(f"The settings are not TOML ({error}).") from None
+        raise ConfigError(f"The settings are not TOML ({error}): mend them, or copy the file again.") from None
 
 
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

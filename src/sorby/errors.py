@@ -9,6 +9,9 @@
 The command line prints the message on one line and exits with code 2. Anything else is a bug and keeps its traceback.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 MOST_LETTERS = 2000
 """Of a message, which may quote what is longer."""
 
@@ -28,6 +31,33 @@ def printable(text: str) -> str:
     'a�[2J b'
     """
     return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)
+
+
+def unfit(fault: Mapping[str, Any]) -> str:
+    """What does not fit, from what pydantic says of it.
+
+    >>> unfit({"msg": "Input should be less than or equal to 1", "type": "less_than_equal", "input": 2})
+    'expected at most 1 (came: 2)'
+    >>> unfit({"msg": "Value error, 3 is odd: expected 2 or 4", "type": "value_error", "input": 3})
+    '3 is odd: expected 2 or 4'
+    """
+    words = fault["msg"].removeprefix("Value error, ")
+    for theirs, ours in _WORDS.items():
+        words = words.replace(theirs, ours)
+    tells = fault["type"] in ("value_error", "missing", "extra_forbidden") or not isinstance(
+        fault["input"], str | int | float
+    )
+    return words if tells else f"{words} (came: {fault['input']!r})"
+
+
+_WORDS = {
+    "Input should be ": "expected ",
+    "Field required": "nothing came, expected a value",
+    "Extra inputs are not permitted": "nothing is called so: check the name",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "more than",
+}
 
 
 class DataError(SorbyError):

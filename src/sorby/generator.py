@@ -270,7 +270,9 @@ def read_generator(path: Path) -> tuple[GeneratorCard, AnyGenerator]:
     folder = generator_folder(path)
     try:
         text = read_text(folder / "config.json")
-        _check_format(parse_json(text), folder)
+        written = parse_json(text)
+        _check_format(written, folder)
+        _check_age(written, folder)
         card = GeneratorCard.model_validate_json(text)
         tensors = load_tensors(read_bytes(folder / "model.safetensors", MOST_WEIGHTS))
     except (OSError, ValueError, SafetensorError) as error:
@@ -296,6 +298,15 @@ def generator_folder(path: Path) -> Path:
         f"{path} is no generator: expected a folder with model.safetensors and config.json, a run, one that comes "
         f"with Sorby ({', '.join(names())}), or hf:USER/NAME for one of a hub."
     )
+
+
+def _check_age(card: object, folder: Path) -> None:
+    """The first conditional generators have no `seen_counts`, and took conditions in another way."""
+    if isinstance(card, dict) and card.get("seen_conditions") and "seen_counts" not in card:
+        raise WeightsError(
+            f"{folder} is a conditional generator of 22 November 2026 or before, whose conditions enter in another way "
+            "than they do now: train it again on its dataset."
+        )
 
 
 def _check_format(card: object, folder: Path) -> None:

@@ -74,7 +74,7 @@ def _check_files(hub: "HfApi", repo_id: str, revision: str | None) -> None:
     siblings = hub.model_info(repo_id, revision=revision, files_metadata=True).siblings or []
     sizes = {file.rfilename: file.size or 0 for file in siblings}
     if missing := [name for name in FILES[:2] if name not in sizes]:
-        raise WeightsError(f"{PREFIX}{repo_id} is no generator of Sorby: it has no {missing[0]}.")
+        raise WeightsError(f"{PREFIX}{repo_id} is no generator of Sorby: it has no {missing[0]}; check the name.")
     if large := [name for name in FILES if sizes.get(name, 0) > LARGEST_BYTES]:
         raise WeightsError(
             f"{large[0]} of {PREFIX}{repo_id} has {sizes[large[0]] / 2**30:.1f} GiB, expected at most "

@@ -85,7 +85,7 @@ def reproduce(
         raise ConfigError(f"{run} is no run: expected the folder of a sorby train.")
     config, before = read_config(run), _by_images(read_log(run))
     if not before:
-        raise ConfigError(f"{run} has no tick yet: there is nothing to compare with.")
+        raise ConfigError(f"{run} has no tick yet: train it first.")
     _check_data(run, dataset, config.subset, seed=config.seed)
     recorded, threads = environment.read(run), torch.get_num_threads()
     ticks: list[Tick] = []

@@ -99,7 +99,7 @@ class Processes(Team):
         if error is not None:
             raise error
         if failed:
-            raise LostError("The first process has failed, and says why.")
+            raise LostError("The first process has failed, and says why: look at its lines.")
         return cast(T, result)
 
     def _together(self, talk: Callable[[], T]) -> T:
@@ -149,7 +149,7 @@ def together(device: str, devices: int | None = None) -> Team:
 
 def _check_devices(kind: str, first: int, num: int) -> None:
     if kind not in ("cpu", "cuda"):
-        raise ConfigError(f"--devices {num}: {kind} is one device; several are for cpu and cuda.")
+        raise ConfigError(f"--devices {num}: {kind} is one device; choose cpu or cuda for several.")
     if kind == "cuda" and first + num > (there := torch.cuda.device_count()):
         raise ConfigError(
             f"--devices {num} from cuda:{first} on asks for cuda:{first + num - 1}, but the GPUs here are cuda:0 to "

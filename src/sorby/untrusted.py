@@ -16,6 +16,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from sorby.errors import unfit
+
 MIB = 2**20
 MOST_SETTINGS = 32 * MIB
 """Bytes of settings, cards and logs, of which Python makes objects twenty times as large."""
@@ -64,7 +68,11 @@ def read_text(path: Path, most_bytes: int = MOST_SETTINGS, *, encoding: str = "u
 
 
 def first_words(error: Exception) -> str:
-    """What an error says, without the lines after its first."""
+    """What an error says, without the lines after its first; of a value that does not fit, where it is."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        return f"{where}: {unfit(first)}" if where else unfit(first)
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return next(iter(said.splitlines()), type(error).__name__)
 

@@ -192,11 +192,11 @@ def test_without_held_out_pictures_there_is_no_yardstick_and_other_sizes_are_ref
             TRAIN | {"side": "test"},
             "Side of data.zip 'test' is not known: choose from held-out, train.",
         ),
-        ("steel/beside", TRAIN | {"num": 1000}, "num: Input should be less than or equal to 64."),
+        ("steel/beside", TRAIN | {"num": 1000}, "num: expected at most 64"),
         ("steel/beside", TRAIN | {"condition": ["phase=x", "temperature=1"]}, "phase=x is not a class"),
         ("steel/beside", TRAIN | {"condition": ["phase=ferrite", "temperature=801"]}, "no picture of phase ferrite"),
         ("plain/beside", TRAIN | {"condition": FERRITE}, "Conditions given: phase, temperature; expected none"),
-        ("steel/nearest", TRAIN | {"seed": -1}, "seed: Input should be greater than or equal to 0."),
+        ("steel/nearest", TRAIN | {"seed": -1}, "seed: expected at least 0"),
     ],
 )
 def test_what_cannot_be_compared_is_told_in_one_line(client, path, query, said):
@@ -253,7 +253,7 @@ def test_a_person_measures_both_sides_and_reads_means_in_words(tab):
 def test_what_is_refused_is_told_and_the_next_choice_goes_on(tab):
     tab.get_by_role("spinbutton", name="First seed").fill("-5")
     tab.page.keyboard.press("Enter")
-    tab.page.get_by_text("seed: Input should be greater than or equal to 0.").wait_for()
+    tab.page.get_by_text("seed: expected at least 0").wait_for()
     tab.get_by_role("spinbutton", name="First seed").fill("7")
     tab.page.keyboard.press("Enter")
     tab.get_by_role("img", name="Generated micrograph, seed 7").wait_for()

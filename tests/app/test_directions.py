@@ -140,7 +140,7 @@ def test_a_search_that_is_told_to_stop_stops(client):
         ({"directions": "ways", "move": "pca-1=11"}, "Move 'pca-1=11': expected NAME=SD"),
         ({"directions": "ways", "move": ["pca-1=1", "pca-1=2"]}, "Move 'pca-1=2': expected NAME=SD, each once"),
         ({"directions": "ways", "condition": "phase=x"}, "phase"),
-        ({}, "directions: Field required"),
+        ({}, "directions: nothing came, expected a value"),
     ],
 )
 def test_what_cannot_be_moved_is_told_in_one_line(client, query, said):
@@ -153,8 +153,8 @@ def test_what_cannot_be_moved_is_told_in_one_line(client, query, said):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"seeds": 7}, "seeds: Input should be greater than or equal to 8."),
-        ({"method": "ica"}, "method: Input should be 'pca', 'sefa' or 'both'."),
+        ({"seeds": 7}, "seeds: expected at least 8"),
+        ({"method": "ica"}, "method: expected 'pca', 'sefa' or 'both'"),
         ({"layers": "9-12"}, "Layers '9-12' are not a range within 0-7"),
     ],
 )

@@ -72,7 +72,7 @@ def test_a_condition_outside_the_data_is_drawn_with_a_warning(client):
         (f"{STEEL}/pictures", {"seeds": "0-99"}, "Seeds 0-99: at most 64 pictures are drawn at once."),
         (f"{STEEL}/pictures", {"seeds": "0-9999999999999999999"}, "expected numbers from 0 on"),
         (f"{STEEL}/pictures", {"seeds": "0-40,0-40"}, "82 seeds came: at most 64 pictures are drawn at once."),
-        (f"{STEEL}/pictures", {"truncation": "2"}, "truncation: Input should be less than or equal to 1."),
+        (f"{STEEL}/pictures", {"truncation": "2"}, "truncation: expected at most 1"),
         (f"{STEEL}/pictures", {"truncation": "nan"}, "truncation"),
         (f"{STEEL}/pictures", {"condition": "phase=bainite"}, "expected phase, temperature"),
         (f"{STEEL}/pictures", {"condition": ["phase=bainite", "temperature=900"]}, "phase=bainite is not a class"),

@@ -85,7 +85,7 @@ def test_while_a_test_runs_files_and_answers_tell_nothing(client):
     assert set(client.get(test).json()) == {"num", "notes", "scale_bar", "judge", "judged", "is_over"}
     for path in ("result", "result.csv", "result.json"):
         answer = client.get(f"{test}/{path}")
-        assert answer.json() == {"error": "1 of 12 are judged: the result is told when all are."}
+        assert answer.json() == {"error": "1 of 12 are judged: judge the others first."}
 
 
 def test_the_job_that_draws_a_test_tells_its_token_and_nothing_else(client):
@@ -154,12 +154,12 @@ def test_the_scale_is_shown_where_it_is_that_of_both_sides(client):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"num": 7}, "num: Input should be a multiple of 2."),
-        ({"num": 1000}, "num: Input should be less than or equal to 200."),
+        ({"num": 7}, "num: expected a multiple of 2"),
+        ({"num": 1000}, "num: expected at most 200"),
         ({"side": "test"}, "Side of data.zip 'test' is not known"),
         ({"generator": "../plain"}, "No generator '../plain' is open"),
         ({"judge": "a\nb"}, "judge: String should match pattern"),
-        ({"judge": "a" * 81}, "judge: String should have at most 80 characters."),
+        ({"judge": "a" * 81}, "judge: String should have at most 80 characters"),
     ],
 )
 def test_a_test_that_cannot_be_made_is_told_in_one_line(client, asked, said):
@@ -177,21 +177,23 @@ def test_too_many_pictures_are_told_when_it_is_drawn(client):
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"answer": "maybe"}, "answer: Input should be 'real' or 'generated'."),
-        ({"seconds": -1}, "seconds: Input should be greater than or equal to 0."),
-        ({"confidence": 4}, "confidence: Input should be less than or equal to 3."),
+        ({"answer": "maybe"}, "answer: expected 'real' or 'generated'"),
+        ({"seconds": -1}, "seconds: expected at least 0"),
+        ({"confidence": 4}, "confidence: expected at most 3"),
     ],
 )
 def test_an_answer_that_is_none_is_refused(client, body, said):
     test = begun(client)
     answer = client.post(f"{test}/answers", json={"number": 0, "answer": "real", "seconds": 1} | body)
-    assert answer.json() == {"error": said}
+    assert answer.json()["error"].startswith(said)
 
 
 @pytest.mark.parametrize("path", ["", "/pictures/0.png", "/result", "/result.csv"])
 def test_a_token_that_nobody_was_given_opens_nothing(client, path):
     answer = client.get(f"/api/judge/abc{path}")
-    assert answer.json() == {"error": "This test is not known: it was forgotten, or the explorer was started anew."}
+    assert answer.json() == {
+        "error": "This test is not known: it was forgotten, or the explorer was started anew; begin another."
+    }
 
 
 def trial(side=32, *, is_over=True):
@@ -205,7 +207,7 @@ def test_a_test_that_goes_on_is_not_forgotten_for_another(monkeypatch):
     trials, (first, second, third) = Trials(), (trial(is_over=False) for _ in range(3))
     trials.add(first)
     trials.add(second)
-    with pytest.raises(ConfigError, match="no room for another test until one of those under way is over"):
+    with pytest.raises(ConfigError, match="no room for another test: wait until one of those under way is over"):
         trials.add(third)
     second.is_ended = True
     trials.add(third)

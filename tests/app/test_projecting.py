@@ -162,7 +162,7 @@ def test_a_file_that_is_too_large_is_refused_whether_it_says_so_before_or_not(cl
     parts = (bytes(MIB // 8) for _ in range(16))
     headers = {} if length is None else {"Content-Length": str(length)}
     answer = client.post(PLAIN, params={"file": "a.tif"}, content=parts, headers=headers)
-    assert answer.json()["error"] == "a.tif is larger than 1 MiB, which is the most that is taken here."
+    assert answer.json()["error"] == "a.tif is larger than 1 MiB, the most that is taken: give a smaller one."
 
 
 def test_no_more_of_a_file_is_read_than_is_allowed():

@@ -278,7 +278,7 @@ def test_a_newer_format_asks_for_a_newer_sorby(tmp_path):
 def test_a_damaged_condition_is_told_on_one_line(tmp_path):
     write(tmp_path / "set.zip")
     changed_about(tmp_path / "set.zip", "conditions = []", 'conditions = [{ name = "t", kind = "cubic" }]')
-    with pytest.raises(DataError, match=r"damaged \(conditions.0.kind: Input should be .*\): prepare") as error:
+    with pytest.raises(DataError, match=r"damaged \(conditions.0.kind: expected .*\): prepare") as error:
         Dataset.open(tmp_path / "set.zip")
     assert "\n" not in str(error.value)
 

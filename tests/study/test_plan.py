@@ -83,7 +83,7 @@ def test_scores_are_not_asked_of_conditions_held_out(tmp_path):
 
 def test_a_study_needs_a_dataset_and_a_file(tmp_path):
     (tmp_path / "empty.toml").write_text("")
-    with pytest.raises(ConfigError, match="key dataset: Field required"):
+    with pytest.raises(ConfigError, match="key dataset: nothing came, expected a value"):
         read_study(tmp_path / "empty.toml")
     with pytest.raises(DataError, match=r"no\.toml cannot be read"):
         read_study(tmp_path / "no.toml")

@@ -150,7 +150,7 @@ def _preview(dataset: Dataset, file: str) -> bytes:
     if file in shown:
         return shown[file]
     if file not in dataset.parents:
-        raise ConfigError(f"There is no preview of {file[:100]!r}.")
+        raise ConfigError(f"There is no preview of {file[:100]!r}: take the names of its review.")
     first = int(np.argmax(dataset.parent_of == dataset.parents.index(file)))
     return dataset.archive.read(dataset.patches[first].file)
 

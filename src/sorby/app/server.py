@@ -33,7 +33,7 @@ from sorby.app.opened import Opened
 from sorby.app.sides import Sides
 from sorby.app.trials import Trials
 from sorby.card import describe
-from sorby.errors import SorbyError
+from sorby.errors import SorbyError, unfit
 
 STATIC = Path(__file__).parent / "static"
 TABS = (generate, walk, directions, mixing, projecting, compare, nearest, judge, review, runs, studies, reports, jobs)
@@ -104,7 +104,7 @@ async def _unfit(_: Request, error: Exception) -> Response:
     """The first thing that does not fit, on one line."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    return JSONResponse({"error": _utf8(f"{first['loc'][-1]}: {first['msg']}.")}, 422)
+    return JSONResponse({"error": _utf8(f"{first['loc'][-1]}: {unfit(first)}.")}, 422)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -16,7 +16,7 @@ MOST_TRIALS = 300
 MOST_BYTES = 2**28
 """Of the pictures of all tests; of those that are over, the ones longest not looked at are forgotten first."""
 ABANDONED_S = 24 * 3600.0
-"""A test that nobody looked at for so long may be forgotten before it is over."""
+"""A test that nobody looked at for so long may be forgotten before it is over; wait."""
 
 
 @dataclass(eq=False)
@@ -101,7 +101,7 @@ class Trials:
             while len(kept) > MOST_TRIALS or (len(kept) > 1 and sum(one.size_bytes for one in kept) > MOST_BYTES):
                 old = next((one for one in kept[1:] if one.is_over or one.is_abandoned), None)
                 if old is None:
-                    raise ConfigError("There is no room for another test until one of those under way is over.")
+                    raise ConfigError("There is no room for another test: wait until one of those under way is over.")
                 kept.remove(old)
                 del self._trials[old.token]
             self._trials[trial.token] = trial
@@ -110,7 +110,9 @@ class Trials:
         """Raises `ConfigError` where there is none of this token."""
         with self._lock:
             if token not in self._trials:
-                raise ConfigError("This test is not known: it was forgotten, or the explorer was started anew.")
+                raise ConfigError(
+                    "This test is not known: it was forgotten, or the explorer was started anew; begin another."
+                )
             self._trials.move_to_end(token)
             self._trials[token].looked_at = time.monotonic()
             return self._trials[token]

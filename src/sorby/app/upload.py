@@ -27,7 +27,9 @@ async def body_of(request: Request, most_bytes: int, what: str) -> bytes:
 
 
 async def _body(request: Request, most_bytes: int, what: str) -> bytes:
-    too_long = ConfigError(f"{what} is larger than {most_bytes / MIB:g} MiB, which is the most that is taken here.")
+    too_long = ConfigError(
+        f"{what} is larger than {most_bytes / MIB:g} MiB, the most that is taken: give a smaller one."
+    )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most_bytes:
         raise too_long

@@ -1,19 +1,25 @@
-"""`sorby doctor`: devices, precision, weights found, what would be slow and why."""
+"""`sorby doctor`: what stands in the way, of this machine or of what is named."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 
-def doctor() -> None:
-    """Say what this machine offers, what is missing, and what would be slow and why."""
+def doctor(
+    path: Annotated[
+        Path | None, typer.Argument(help="Images, a dataset or a run; this machine if nothing is named.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="CSV with a column `file`, which belongs to the images.")] = None,
+) -> None:
+    """Say what this machine offers, what is missing and slow; or what is wrong with images, a dataset, a run."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from sorby.doctor import examine
 
-    findings = list(examine(Path.cwd()))
+    findings = list(examine(path, labels=labels))
     colours = {"ok": "green", "warn": "yellow", "fail": "red"}
     report = Table.grid(padding=(0, 2))
     for finding in findings:

@@ -86,5 +86,5 @@ def _password(file: Path | None) -> str | None:
     except (OSError, ValueError) as error:
         raise ConfigError(f"--password-file {file} cannot be read ({error}): name a text file.") from None
     if not first or not first[0]:
-        raise ConfigError(f"--password-file {file} is empty: its first line is to be the password.")
+        raise ConfigError(f"--password-file {file} is empty: write the password as its first line.")
     return first[0]

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import tomli_w
 from jaxtyping import Float32, Int, UInt8
-from pydantic import ValidationError
 
 from sorby.conditions import ConditionSpace
 from sorby.data.archive import Archive, Writer, new_archive, open_archive
@@ -30,7 +29,7 @@ from sorby.data.shards import ShardArchive, ShardWriter
 from sorby.data.table import TABLE, PatchTable, TableBuilder, open_table
 from sorby.errors import ConfigError, DataError
 from sorby.micrograph import common_size
-from sorby.untrusted import is_plain_name, parse_toml
+from sorby.untrusted import first_words, is_plain_name, parse_toml
 
 __all__ = ["Dataset", "DatasetWriter", "Patch", "Split", "is_dataset", "write_dataset"]
 
@@ -140,7 +139,8 @@ class Dataset:
         """All patches of `num_parents` parents drawn with `seed`; a smaller subset lies within a larger one."""
         if not 1 <= num_parents <= len(self.parents):
             raise ConfigError(
-                f"A subset of {num_parents} micrographs is asked of {self.path}, which has {len(self.parents)}."
+                f"A subset of {num_parents} micrographs is asked of {self.path}, which has {len(self.parents)}: "
+                "choose at most that."
             )
         order = np.random.default_rng(seed).permutation(len(self.parents))
         return replace(self, patches=self.patches.where(np.isin(self.parent_of, order[:num_parents])))
@@ -248,10 +248,7 @@ def _about(patch: Patch) -> dict[str, Any]:
 
 def _fault(error: Exception) -> str:
     """What is wrong with a table, on one line."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return repr(error)
+    return f"there is no {error.args[0]}" if isinstance(error, KeyError) else first_words(error)
 
 
 def write_dataset(
@@ -273,7 +270,9 @@ def write_dataset(
             picture = image[None] if image.ndim == 2 else image
             shape = shape or picture.shape
             if picture.shape != shape or shape[1] != shape[2] or shape[0] not in (1, 3):
-                raise DataError(f"{patch.file} has shape {picture.shape}; a dataset holds square pictures of one size.")
+                raise DataError(
+                    f"{patch.file} has shape {picture.shape}, expected square pictures of one size: cut them so."
+                )
             writer.add(replace(patch, sha256=pixel_hash(picture)), encode(picture))
         if not shape:
             raise DataError(f"{path} would hold no pictures: give some.")

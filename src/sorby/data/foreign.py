@@ -17,7 +17,7 @@ from sorby.data.manifest import Patch
 from sorby.data.pixels import shape_of
 from sorby.errors import DataError
 from sorby.sources import IMAGE_SUFFIXES
-from sorby.untrusted import parse_json
+from sorby.untrusted import first_words, parse_json
 
 
 class About(BaseModel):
@@ -100,8 +100,10 @@ def _table(path: Path, archive: Archive) -> Foreign:
         labels = {str(file): label for file, label in dict(table.get("labels") or []).items()}
         return Foreign(labels=labels, sorby=table.get("sorby") or {})
     except (ValueError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: dataset.json has no list of [file, label] pairs under labels ({reason}).") from error
+        raise DataError(
+            f"{path}: dataset.json has no list of [file, label] pairs under labels "
+            f"({first_words(error)}): make it again."
+        ) from error
 
 
 def _conditions(table: Foreign, files: Sequence[str]) -> tuple[ConditionSpace, list[dict[str, str]]]:
@@ -111,7 +113,7 @@ def _conditions(table: Foreign, files: Sequence[str]) -> tuple[ConditionSpace, l
         return ConditionSpace(), [{} for _ in files]
     unlabelled = [file for file in files if file not in labels]
     if unlabelled:
-        raise DataError(f"dataset.json has no label for {unlabelled[0]}: label all pictures or none.")
+        raise DataError(f"dataset.json has no label for {unlabelled[0]}: give one to all pictures or to none.")
     if space.conditions:
         return space, [_decoded(file, labels[file], space) for file in files]
     if all(isinstance(labels[file], int) for file in files):
@@ -127,7 +129,9 @@ def _decoded(file: str, label: Any, space: ConditionSpace) -> dict[str, str]:
     """What was encoded, as people write it: of a ratio, a label is exact to five digits."""
     vector = np.eye(space.dim, dtype=np.float32)[label] if _is_class(label, space) else _floats(file, label)
     if len(vector) != space.dim:
-        raise DataError(f"dataset.json: the label of {file} has {len(vector)} numbers, expected {space.dim}.")
+        raise DataError(
+            f"dataset.json: the label of {file} has {len(vector)} numbers, expected {space.dim}: make it again."
+        )
     values = space.decode(np.array(vector, np.float32))
     return {name: value if isinstance(value, str) else f"{value:.5g}" for name, value in values.items()}
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sorby.conditions import parse_columns
-from sorby.errors import ConfigError
+from sorby.errors import ConfigError, unfit
 
 MAX_GREY = 2**16 - 1
 """White of 16-bit data, the deepest that are read."""
@@ -182,6 +182,5 @@ def _first_fault(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = Limits.model_fields if first["loc"][0] == "limits" else Recipe.model_fields
         return f"Setting {name} is unknown: choose from {', '.join(known)}."
-    fault = first["msg"].removeprefix("Value error, ")
-    given = f" (given: {first['input']})" if name and "expected" not in fault else ""
-    return f"{name} {fault}".strip() + f"{given}."
+    between = " " if first["type"] == "value_error" else ": "
+    return f"{name}{between if name else ''}{unfit(first)}."

@@ -62,7 +62,7 @@ def labels_of(source: Path, *, property: str, labels: Path | None, group: str | 
     pictures = [patch.file for patch in data.patches] if data else [file.name for file in find_images([source])]
     if labels is None:
         if data is None:
-            raise ConfigError(f"{source} is a folder of images: say with --labels which table holds {property}.")
+            raise ConfigError(f"{source} is a folder of images: give with --labels the table that holds {property}.")
         return _of_conditions(data, property, group, pictures)
     return _of_table(data, labels, property, group, pictures)
 
@@ -151,7 +151,7 @@ def _check_numbers(name: str, condition: Condition, values: Sequence[str]) -> No
         return
     text = next((value for value in values if not _is_number(value)), None)
     if text is None:
-        raise ConfigError(f"{name} is a class: a property is a number, linear or log.")
+        raise ConfigError(f"{name} is a class: expected a number, linear or log.")
     raise DataError(f"{name} holds {text!r}, which is no number: correct it, or leave it empty.")
 
 

@@ -53,7 +53,9 @@ class Meter:
             if given and len(given) != self.how.phases:
                 raise ConfigError(f"{len(given)} {what} came for {self.how.phases} phases: give one for each phase.")
         if self.pixel_size_um is None and any(learned.in_um for learned in self.learned):
-            raise ConfigError("The property was learned in micrometres, and this generator has no pixel size.")
+            raise ConfigError(
+                "The property was learned in micrometres, and this generator has no pixel size: choose one that has."
+            )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -194,10 +194,10 @@ def check(values: Values, groups: Shaped[np.ndarray, " n"]) -> None:
     if num < LEAST_GROUPS:
         raise DataError(
             f"{len(values)} pictures of {num} group{'s' * (num != 1)} came: cross-validation needs at least "
-            f"{LEAST_GROUPS} groups (specimens or micrographs)."
+            f"{LEAST_GROUPS} groups (specimens or micrographs); give more."
         )
     if np.ptp(values) == 0:
-        raise DataError(f"All {len(values)} values are {values[0]:g}: there is nothing to predict.")
+        raise DataError(f"All {len(values)} values are {values[0]:g}: there is nothing to predict; choose another.")
 
 
 def folds_of(owners: Int[np.ndarray, " n"], *, seed: int) -> Int[np.ndarray, " n"]:

@@ -31,7 +31,7 @@ class Reference:
         sklearn = _covariances()
         table = comparable(descriptor_table(pictures, how))
         if len(table) < LEAST:
-            raise DataError(f"{len(table)} pictures of {name} came: at least {LEAST} are needed to know what is usual.")
+            raise DataError(f"{len(table)} pictures of {name} came: at least {LEAST} show what is usual; give more.")
         self.name, self.num = name, len(table)
         self._counts = np.isfinite(table).mean(0) >= COMMON
         known = table[:, self._counts]

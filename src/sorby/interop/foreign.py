@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from sorby.config import NetworkConfig
-from sorby.errors import WeightsError
+from sorby.errors import WeightsError, unfit
 from sorby.models.weights import check_weights
 from sorby.seeds import rng_for
 
@@ -77,8 +77,8 @@ def network_config(
         )
     except ValidationError as error:
         first = error.errors()[0]
-        where, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-        raise WeightsError(f"{what} is of a shape that Sorby has not ({where or 'network'}: {message}).") from None
+        where = ".".join(map(str, first["loc"])) or "network"
+        raise WeightsError(f"{what} is of a shape that Sorby has not ({where}: {unfit(first)}).") from None
 
 
 def fitted(make: Callable[[NetworkConfig], N], config: NetworkConfig, tensors: Tensors, what: str) -> N:

@@ -54,7 +54,7 @@ def mix(
     Raises `ConfigError` for a generator that reads one style for the whole picture.
     """
     if generator.network.num_styles < 2:
-        raise ConfigError("This generator reads one style for the whole picture: there are no layers to be mixed.")
+        raise ConfigError("This generator reads one style for the whole picture: choose one with layers.")
     own, others = (
         generator.styles(generator.latents(seeds).z, generator.encoded(seeds, condition), truncation)
         for seeds in (rows, columns)

@@ -88,7 +88,7 @@ def summarise(rows: Sequence[Row], *, num_particles: int) -> Summary:
     Of images with several pixel sizes there are no means in pixels.
     """
     if not rows:
-        raise DataError("There are no images to measure.")
+        raise DataError("There are no images to measure: give a folder that holds some.")
     names = [name for quantity in ALL_QUANTITIES for name in in_units(quantity, None, None)]
     sizes = [cast("float | None", row["pixel_size_um"]) for row in rows]
     if any(sizes) and common_size(sizes) is None:

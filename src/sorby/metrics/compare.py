@@ -88,7 +88,9 @@ def _check_features(side: Side, *, like: Side) -> None:
             "both sides through the same."
         )
     if not np.isfinite(side.features).all():
-        raise DataError(f"{side.name} has features that are not finite: the images or the network are damaged.")
+        raise DataError(
+            f"{side.name} has features that are not finite: images or network are damaged; copy both again."
+        )
 
 
 def score_features(

@@ -67,4 +67,4 @@ class QuickScores:
 
 def _check(num: int, which: str) -> None:
     if num < MIN_IMAGES:
-        raise DataError(f"{num} {which} images came, scores need at least {MIN_IMAGES}.")
+        raise DataError(f"{num} {which} images came, scores need at least {MIN_IMAGES}: give more.")

@@ -326,4 +326,4 @@ class Report(BaseModel):
         for score in self.scores:
             if (score.name, score.network, score.against) == (name, network, against):
                 return score
-        raise ConfigError(f"The report has no {name} in {network} features against {against} images.")
+        raise ConfigError(f"The report has no {name} in {network} features against {against} images: choose another.")

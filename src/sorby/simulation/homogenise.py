@@ -218,7 +218,7 @@ def _directions(shape: tuple[int, int]) -> np.ndarray:
 def _checked(phase_map: PhaseMap, num: int) -> Integer[np.ndarray, "h w"]:
     phases = phase_map.astype(np.intp)
     if not phases.size:
-        raise DataError("the phase map has no pixels.")
+        raise DataError("the phase map has no pixels: give a larger one.")
     if phases.min() < 0 or phases.max() >= num:
         raise DataError(
             f"the phase map has phases {phases.min()} to {phases.max()}: expected 0 to {num - 1}, one for each of "

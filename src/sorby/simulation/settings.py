@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sorby.errors import ConfigError
+from sorby.errors import ConfigError, unfit
 
 Values = Mapping[str, float]
 """A number for each variable of a simulator, by name."""
@@ -43,7 +43,7 @@ class Variable:
             nearest = self.most if value > self.most else self.least
             raise ConfigError(
                 f"{self.name}={value:g} is out of range: it goes from {self.least:g} to {self.most:g}{unit}, "
-                f"the nearest is {nearest:g}."
+                f"take {nearest:g}, the nearest."
             )
 
 
@@ -132,9 +132,7 @@ def make_settings(**changes: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        came = f" (came: {first['input']!r})" if where else ""
-        raise ConfigError(f"Setting {where}: {message}{came}." if where else f"{_capital(message)}.") from None
+        raise ConfigError(f"Setting {where}: {unfit(first)}." if where else f"{_capital(unfit(first))}.") from None
 
 
 def _capital(sentence: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sorby.config import NetworkConfig, TrainConfig
-from sorby.errors import ConfigError, DataError
+from sorby.errors import ConfigError, DataError, unfit
 from sorby.metrics.record import LEAST_IMAGES
 from sorby.microstructure.describe import QUANTITIES
 from sorby.untrusted import parse_toml, read_text
@@ -163,7 +163,7 @@ def read_study(path: Path, *, scale: str | None = None, **changes: object) -> St
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): give a study file.") from None
     except ValueError as error:
-        raise ConfigError(f"{path} is not TOML ({error}).") from None
+        raise ConfigError(f"{path} is not TOML ({error}): mend that line.") from None
     settings = _at_scale(path, given, scale) | {name: value for name, value in changes.items() if value is not None}
     _check_keys(path, settings)
     try:
@@ -171,8 +171,7 @@ def read_study(path: Path, *, scale: str | None = None, **changes: object) -> St
     except ValidationError as error:
         first = error.errors()[0]
         where = f", key {'.'.join(map(str, first['loc'][:2]))}" if first["loc"] else ""
-        came = "" if first["type"] in ("missing", "value_error") else f" (came: {first['input']!r})"
-        raise ConfigError(f"{path}{where}: {first['msg'].removeprefix('Value error, ')}{came}.") from None
+        raise ConfigError(f"{path}{where}: {unfit(first)}.") from None
     _check_values(path, study)
     return study
 

@@ -134,7 +134,7 @@ def _views(study: Study, data: Dataset) -> Iterator[tuple[str, Dataset]]:
     elif study.hold_out == "marked":
         if not unseen_of(data):
             raise ConfigError(
-                f'{study.dataset} marks no condition as held out: hold_out = "each", or a list of conditions, does.'
+                f'{study.dataset} marks no condition as held out: set hold_out = "each", or to a list of conditions.'
             )
         yield "", data
     elif study.hold_out == "each":
@@ -160,5 +160,7 @@ def _matching(data: Dataset, wanted: Mapping[str, str | float]) -> list[Key]:
     if not found:
         asked = ", ".join(f"{name} = {value}" for name, value in wanted.items())
         some = [data.space.tell(dict(zip(data.space.names, key, strict=True))) for key in keys_of(data)[:MOST_NAMED]]
-        raise ConfigError(f"{data.path} has no condition with {asked}, as hold_out wants: it has {'; '.join(some)} ...")
+        raise ConfigError(
+            f"{data.path} has no condition with {asked}, as hold_out wants: choose from {'; '.join(some)} ..."
+        )
     return found

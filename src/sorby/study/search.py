@@ -150,7 +150,7 @@ def value_of(study: Study, result: Result) -> float:
 def searched(study: Study) -> Search:
     """The search of a study. Raises `ConfigError` where it has none, or asks for several runs a trial."""
     if study.search is None:
-        raise ConfigError("This study has no [search].")
+        raise ConfigError("This study has no [search]: add one, as in studies/table-3-search.toml.")
     if study.hold_out == "each":
         raise ConfigError('A trial of a search is one run: hold_out = "each" asks for several.')
     return study.search

@@ -80,6 +80,7 @@ def _contents(state: State) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _put(state: State, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+    numbers["ada"].pop("was_high", None)  # which the first checkpoints have
     images_seen, ada = int(numbers["images_seen"]), AdaState(**numbers["ada"])
     best = {str(name): float(score) for name, score in numbers["best"].items()}
     fill(state, tensors)

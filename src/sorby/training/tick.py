@@ -210,10 +210,12 @@ def read_log(run: Path) -> list[dict[str, Any]]:
         lines = [parse_json(line) for line in whole.splitlines()]
     except (OSError, ValueError) as error:
         raise DataError(
-            f"log.jsonl of {run.name} cannot be read now ({first_words(error)}): it is damaged, or being written."
+            f"log.jsonl of {run.name} cannot be read now ({first_words(error)}): it is being written, so look again, "
+            "or damaged: copy it again."
         ) from None
     if not all(map(_is_line, lines)):
-        raise DataError(f"log.jsonl of {run.name} is no log of a training: expected {', '.join(LOGGED)} in each line.")
+        expected = f"expected {', '.join(LOGGED)} in each line"
+        raise DataError(f"log.jsonl of {run.name} is no log of a training: {expected}; copy it again.")
     return lines
 
 

@@ -119,7 +119,9 @@ def _blocks(D: AnyDiscriminator, num: int) -> list[nn.Module]:
         starts = [place for place, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
         found = [nn.ModuleList(layers[a:b]) for a, b in zip(starts, [*starts[1:], len(layers)], strict=True)]
     else:
-        raise ConfigError("freeze_d has no meaning for discriminator = projected, whose feature network never learns.")
+        raise ConfigError(
+            "freeze_d has no meaning for discriminator = projected, whose features never learn: leave it out."
+        )
     if num > len(found):
         raise ConfigError(f"freeze_d is {num}, and the discriminator has {len(found)} blocks: choose fewer.")
     return found[:num]

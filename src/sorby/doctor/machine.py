@@ -2,19 +2,19 @@
 
 import os
 import platform
+import re
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 
 from sorby.augment import Augment
+from sorby.doctor.finding import Finding
 from sorby.errors import WeightsError
 from sorby.metrics.features import FEATURE_NETWORKS
 from sorby.metrics.weights import WeightsFile, find_weights
@@ -24,22 +24,18 @@ MIN_PYTHON, MIN_TORCH = (3, 11), (2, 6)
 GIB = 1024**3
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report."""
-
-    topic: str
-    status: Literal["ok", "warn", "fail"]
-    """All well; works, but slowly or not fully; broken."""
-    text: str
-
-
 def examine(folder: Path) -> Iterator[Finding]:
     """Everything there is to say, one finding at a time; `folder` is where the disk is looked at."""
     yield of_python(sys.version_info[:3])
     yield of_torch(torch.__version__)
     accelerators = find_accelerators()
     yield of_devices(accelerators)
+    if driver := nvidia_driver():
+        yield of_nvidia(driver, torch.version.cuda, seen=torch.cuda.is_available())
+    for device in accelerators:
+        if device.startswith("cuda") and torch.version.hip is None:
+            yield of_architecture(device, torch.cuda.get_device_capability(device), torch.cuda.get_arch_list())
+            yield of_memory(device, *torch.cuda.mem_get_info(device))
     for device in ("cpu", *accelerators):
         yield of_arithmetic(device, convolution_error(device))
     for device in accelerators:
@@ -86,6 +82,46 @@ def _describe(device: str) -> str:
         return "no further details"
     properties = torch.cuda.get_device_properties(device)
     return f"{properties.name}, {properties.total_memory / GIB:.0f} GiB"
+
+
+def nvidia_driver(told: Path = Path("/proc/driver/nvidia/version")) -> str | None:
+    """Version of the driver of NVIDIA's GPUs; None where there is none, `unknown` where nothing but a GPU is known."""
+    if told.is_file():
+        found = re.search(r"\b\d+\.\d+(\.\d+)?\b", told.read_text())
+        return found[0] if found else "unknown"
+    return "unknown" if shutil.which("nvidia-smi") else None
+
+
+def of_nvidia(driver: str, cuda: str | None, *, seen: bool) -> Finding:
+    """Whether PyTorch reaches the GPU that a driver is there for; `cuda` is the version that torch was built with."""
+    text = f"driver {driver}, and PyTorch"
+    if seen:
+        return Finding("nvidia", "ok", f"{text} for CUDA {cuda} reaches the GPU; nothing has to be compiled")
+    if cuda is None:
+        text = f"{text} is built for the processor alone: install the one for CUDA as pytorch.org says"
+        return Finding("nvidia", "warn", f"{text}, with the version of constraints.txt")
+    text = f"{text} for CUDA {cuda} finds no GPU: unset CUDA_VISIBLE_DEVICES if it hides them; else update the driver, "
+    return Finding("nvidia", "warn", f"{text}or install PyTorch for an older CUDA as pytorch.org says")
+
+
+def of_architecture(device: str, capability: tuple[int, int], built_for: Sequence[str]) -> Finding:
+    """Whether this PyTorch has code for the GPU, such as sm_86: for one of its generation that is not newer, or PTX."""
+    have = [(word.partition("_")[0], divmod(int(re.sub(r"\D", "", word.partition("_")[2])), 10)) for word in built_for]
+    runs = any(found <= capability and (kind == "compute" or found[0] == capability[0]) for kind, found in have)
+    name = f"sm_{capability[0]}{capability[1]}"
+    if runs:
+        return Finding(device, "ok", f"PyTorch has code for its architecture, {name}")
+    text = f"PyTorch has no code for its architecture, {name} (it has {', '.join(built_for)}): "
+    return Finding(device, "fail", f"{text}install a PyTorch that has, as pytorch.org says, or use --device cpu")
+
+
+def of_memory(device: str, free_bytes: int, total_bytes: int) -> Finding:
+    """Whether others have taken the memory of a GPU."""
+    text = f"{free_bytes / GIB:.1f} of {total_bytes / GIB:.1f} GiB of memory are free"
+    if free_bytes >= total_bytes / 2:
+        return Finding(device, "ok", text)
+    text = f"{text}: others use it, see nvidia-smi; choose another GPU by --device cuda:1, or less by --accumulate 4"
+    return Finding(device, "warn", text)
 
 
 def convolution_error(device: str) -> float:

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from sorby import doctor
-from sorby.doctor import GIB
+from sorby.doctor import machine as doctor
+from sorby.doctor.machine import GIB
 from sorby.metrics.weights import WeightsFile
 
 
