@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,16 @@ from sorby.data.infobar import find_info_bar
 from sorby.decode import Grey, luma
 from sorby.errors import DataError
 from sorby.generator import Generator
+from sorby.mark import check_unmarked
 from sorby.metrics.sets import is_generator
-from sorby.micrograph import read_micrograph
+from sorby.micrograph import is_synthetic, read_micrograph
 from sorby.sources import ImageFile, find_images
 
 DRAWN = 16
 """Pictures of a generator that are held at once."""
+
+ABOUT = ("synthetic", "generator", "seed")
+"""What a picture says of itself that is kept with what is measured of it."""
 
 Warn = Callable[[str], None]
 
@@ -35,6 +39,8 @@ class Field:
     note: str = ""
     mask: Grey | None = None
     """The phase as somebody marked it, above 0; None to find it by grey."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """That it is synthetic, and what drew it; empty where nothing says so."""
 
 
 def fields_of(
@@ -69,7 +75,8 @@ def _drawn(generator: Generator, seeds: range, pixel_size_um: float | None) -> I
     for start in range(0, len(seeds), DRAWN):
         batch = seeds[start : start + DRAWN]
         for seed, picture in zip(batch, generator.images(batch), strict=True):
-            yield Field(f"seed {seed}", f"seed {seed}", one_channel(picture), size, note="synthetic")
+            about = {"synthetic": "true", "generator": generator.hash, "seed": str(seed)}
+            yield Field(f"seed {seed}", f"seed {seed}", one_channel(picture), size, note="synthetic", about=about)
 
 
 def _of_dataset(data: Dataset, num: int, seed: int, pixel_size_um: float | None) -> Iterator[Field]:
@@ -94,6 +101,9 @@ def _of_files(
 
 def _read(file: ImageFile, mask_file: ImageFile | None, pixel_size_um: float | None) -> Field:
     micrograph = read_micrograph(file)
+    check_unmarked(micrograph)
+    about = {name: micrograph.notes[name] for name in ABOUT if name in micrograph.notes}
+    about = about if is_synthetic(about) else {}
     grey, mask = micrograph.grey, None
     if mask_file is not None:
         mask = read_micrograph(mask_file).grey
@@ -101,9 +111,11 @@ def _read(file: ImageFile, mask_file: ImageFile | None, pixel_size_um: float | N
             size = f"{grey.shape[1]} x {grey.shape[0]} px as {file.name}"
             raise DataError(f"{mask_file.name} has {mask.shape[1]} x {mask.shape[0]} px, expected {size}.")
     top, bottom = find_info_bar(eight_bit(grey))
-    note = "" if bottom - top == len(grey) else f"info bar of {len(grey) - bottom + top} rows cut off"
+    bar = [] if bottom - top == len(grey) else [f"info bar of {len(grey) - bottom + top} rows cut off"]
+    note = "; ".join([*(["synthetic"] if about else []), *bar])
     size_um = micrograph.pixel_size_um or pixel_size_um
-    return Field(file.name, file.name, grey[top:bottom], size_um, note, None if mask is None else mask[top:bottom])
+    cut = None if mask is None else mask[top:bottom]
+    return Field(file.name, file.name, grey[top:bottom], size_um, note, cut, about)
 
 
 def _masks_of(files: Sequence[ImageFile], masks: Path) -> dict[str, ImageFile]:

@@ -94,6 +94,11 @@ def encode_micrograph(
     return (_png if suffix == ".png" else _tiff)(picture, pixel_size_um, entries)
 
 
+def is_synthetic(notes: Mapping[str, str]) -> bool:
+    """Whether a picture says of itself that a generator drew it, or a part of it."""
+    return notes.get("synthetic", "false") != "false"
+
+
 def same_size(one: float | None, other: float | None) -> bool:
     """Whether two pixel sizes agree, to one in a hundred; an unknown one agrees with an unknown one.
 
