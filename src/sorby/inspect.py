@@ -68,6 +68,9 @@ def of_micrograph(path: Path) -> Summary:
     }
     kind, origin = _origin(notes)
     told = {name.replace("_", " "): value for name, value in notes.items()}
+    if micrograph.identity:
+        named = "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in micrograph.identity.items())
+        told["names in the file"] = f"{named} (kept out of all that Sorby writes, but for prepare --keep-names)"
     return Summary(f"{kind} {path}", facts | {"origin": origin} | told)
 
 
@@ -102,6 +105,7 @@ def of_dataset(path: Path) -> Summary:
         "patches": f"{len(data)} of {data.size} x {data.size} px, {'grey' if data.channels == 1 else 'colour'}",
         "pixel size": f"{data.pixel_size_um:g} µm" if data.pixel_size_um else _pixel_sizes(data),
         "split": ", ".join(f"{name} {splits[name]} of {halves[name]} micrographs" for name in splits),
+        "origin": data.origin or "nothing says that any picture is generated or simulated",
         "groups": _distinct(patch.group for patch in data.patches),
         "specimens": _distinct(patch.specimen for patch in data.patches),
         "conditions": _conditions(data.space),

@@ -50,6 +50,7 @@ class Dataset:
     channels: int  # 1 or 3
     archive: Archive = field(repr=False, compare=False)
     licence: str | None = None  # of the pictures, as given to `sorby prepare`
+    origin: str = ""  # how many pictures are no real micrographs; empty where nothing says so
 
     @classmethod
     def open(cls, path: Path | str) -> "Dataset":
@@ -57,8 +58,9 @@ class Dataset:
         path, archive = Path(path), open_archive(Path(path))
         if "dataset.toml" in archive.names():
             return cls._open_own(path, archive)
-        patches, space, size, channels, licence = open_foreign(path, archive)
-        return cls(path, PatchTable.of(patches), space, {}, size, channels, archive, licence)
+        patches, about, size, channels = open_foreign(path, archive)
+        table = PatchTable.of(patches)
+        return cls(path, table, about.space, {}, size, channels, archive, about.licence, about.origin)
 
     @classmethod
     def _open_own(cls, path: Path, archive: Archive) -> "Dataset":
@@ -69,6 +71,7 @@ class Dataset:
             patches, space = _table(path, archive, about), ConditionSpace(conditions=about["conditions"])
             recipe, size, channels = dict(about["recipe"]), about["size_px"], about["channels"]
             licence = None if about.get("licence") is None else str(about["licence"])
+            origin = str(about.get("origin", ""))
             _check_words(patches, space)
         except (KeyError, ValueError, TypeError, ConfigError) as error:
             raise DataError(f"{path}: its tables are damaged ({_fault(error)}): prepare the dataset again.") from error
@@ -78,7 +81,7 @@ class Dataset:
         first, expected = f"{path}: {patches[0].file}", (channels, size, size)
         if (came := shape_of(archive.read(patches[0].file), name=first)) != expected:
             raise DataError(f"{first} has shape {came}, expected {expected}: prepare the dataset again.")
-        return cls(path, patches, space, recipe, size, channels, archive, licence)
+        return cls(path, patches, space, recipe, size, channels, archive, licence, origin)
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -216,6 +219,7 @@ class DatasetWriter:
         channels: int,
         recipe: Mapping[str, Any],
         licence: str | None = None,
+        origin: str = "",
         tables: Mapping[str, str] | None = None,
     ) -> None:
         """Write labels, manifest, `tables` (further text files by name) and dataset.toml."""
@@ -230,6 +234,7 @@ class DatasetWriter:
             "format": FORMAT,
             "made_with": f"sorby {version('sorby')}",
             **({"licence": licence} if licence else {}),
+            **({"origin": origin} if origin else {}),
             "patches": len(table),
             "size_px": size,
             "channels": channels,
