@@ -95,7 +95,7 @@ def test_patches_of_what_is_not_real_say_so_and_the_dataset_does_in_every_form(t
 # ---- who, where and which
 
 
-def zeiss(path, grey):
+def zeiss(path, grey, *, more=()):
     entries = [
         *("AP_IMAGE_PIXEL_SIZE", "Image Pixel Size = 100.0 nm", "DP_SEM", "Sem = Sigma 300"),
         *(
@@ -109,14 +109,15 @@ def zeiss(path, grey):
         *("AP_STAGE_AT_X", "Stage at X = 53.588 mm", "SV_SERIAL_NUMBER", "Serial No. = SN-64011"),
         *("AP_DATE", "Date :11 Jul 2016", "SV_FILE_NAME", "File Name = C:/jane/NPG.tif"),
         *("SV_USER_TEXT", "User Text = hush-hush"),
+        *more,
     ]
     text = "\r\n".join(["0", "0", "0", "1e-07", "1000.0", "6", *entries, ""])
-    more = [
+    tags = [
         (34118, 2, 0, text.encode("cp1252"), True),
         (315, 2, 0, b"Janeway Roebuck", True),  # Artist
         (316, 2, 0, b"jane-pc", True),  # HostComputer
     ]
-    tifffile.imwrite(path, grey, metadata=None, datetime="2016:07:11 15:54:11", extratags=more)
+    tifffile.imwrite(path, grey, metadata=None, datetime="2016:07:11 15:54:11", extratags=tags)
 
 
 def fei(path, grey):

@@ -3,6 +3,7 @@
     00000/NAME.png     the patches, square, 8-bit, one or three channels
     dataset.json       labels as StyleGAN tools read them
     manifest.csv       one row a patch, see `Patch`
+    README.md          the card: all of it in words
     dataset.toml       recipe, conditions, licence, hashes
 
 A zip or folder of PNG files without a manifest, as other StyleGAN tools write it, opens too.
@@ -23,6 +24,7 @@ from pydantic import ValidationError
 
 from sorby.conditions import ConditionSpace
 from sorby.data.archive import Archive, Writer, new_archive, open_archive
+from sorby.data.card import CARD, data_card
 from sorby.data.foreign import holds_foreign, open_foreign
 from sorby.data.manifest import CONDITION_PREFIX, Patch, Split, read_manifest, stylegan_labels, write_manifest
 from sorby.data.pixels import decode, encode, pixel_hash, shape_of
@@ -30,7 +32,7 @@ from sorby.data.shards import ShardArchive, ShardWriter
 from sorby.data.table import TABLE, PatchTable, TableBuilder, open_table
 from sorby.errors import ConfigError, DataError
 from sorby.micrograph import common_size
-from sorby.untrusted import is_plain_name, parse_toml
+from sorby.untrusted import is_plain_name, parse_toml, rows_of
 
 __all__ = ["Dataset", "DatasetWriter", "Patch", "Split", "is_dataset", "write_dataset"]
 
@@ -225,6 +227,17 @@ class DatasetWriter:
         """Write labels, manifest, `tables` (further text files by name) and dataset.toml."""
         table = self._patches.table()
         texts = dict(tables or {})
+        rejected = texts.get("rejected.csv")
+        texts[CARD] = data_card(
+            table,
+            space=space,
+            size=size,
+            channels=channels,
+            recipe=recipe,
+            licence=licence,
+            origin=origin,
+            num_rejected=None if rejected is None else sum(1 for _ in rows_of(rejected)),
+        )
         if isinstance(self._writer, ShardWriter):
             for name, data in table.files().items():
                 self._writer.write(name, data)
