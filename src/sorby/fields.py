@@ -15,14 +15,11 @@ from sorby.errors import DataError
 from sorby.generator import Generator
 from sorby.mark import check_unmarked
 from sorby.metrics.sets import is_generator
-from sorby.micrograph import is_synthetic, read_micrograph
+from sorby.micrograph import read_micrograph, said_synthetic
 from sorby.sources import ImageFile, find_images
 
 DRAWN = 16
 """Pictures of a generator that are held at once."""
-
-ABOUT = ("synthetic", "generator", "seed")
-"""What a picture says of itself that is kept with what is measured of it."""
 
 Warn = Callable[[str], None]
 
@@ -40,7 +37,7 @@ class Field:
     mask: Grey | None = None
     """The phase as somebody marked it, above 0; None to find it by grey."""
     about: Mapping[str, str] = field(default_factory=dict)
-    """That it is synthetic, and what drew it; empty where nothing says so."""
+    """That it is synthetic and what drew it, or that its dataset is not all real; empty where nothing says so."""
 
 
 def fields_of(
@@ -80,11 +77,12 @@ def _drawn(generator: Generator, seeds: range, pixel_size_um: float | None) -> I
 
 
 def _of_dataset(data: Dataset, num: int, seed: int, pixel_size_um: float | None) -> Iterator[Field]:
+    about = {"origin": data.origin} if data.origin else {}
     chosen = np.sort(np.random.default_rng(seed).permutation(len(data))[:num])
     for index in chosen:
         patch = data.patches[index]
         grey = one_channel(data.images([int(index)])[0])
-        yield Field(patch.file, patch.parent, grey, patch.pixel_size_um or pixel_size_um)
+        yield Field(patch.file, patch.parent, grey, patch.pixel_size_um or pixel_size_um, about=about)
 
 
 def _of_files(
@@ -102,8 +100,7 @@ def _of_files(
 def _read(file: ImageFile, mask_file: ImageFile | None, pixel_size_um: float | None) -> Field:
     micrograph = read_micrograph(file)
     check_unmarked(micrograph)
-    about = {name: micrograph.notes[name] for name in ABOUT if name in micrograph.notes}
-    about = about if is_synthetic(about) else {}
+    about = said_synthetic(micrograph.notes)
     grey, mask = micrograph.grey, None
     if mask_file is not None:
         mask = read_micrograph(mask_file).grey

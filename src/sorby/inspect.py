@@ -82,8 +82,6 @@ def _origin(notes: Mapping[str, str]) -> tuple[str, str]:
         return "Simulated picture", "a simulation drew it, as it says itself"
     if "vendor" in notes:
         return "Micrograph", f"it has the header of a microscope ({notes['vendor']}), and nothing says it is generated"
-    if notes.get("synthetic") == "false":
-        return "Micrograph", "a part of a micrograph, as it says itself"
     return "Image", "nothing says that it is generated, and nothing that it is real: what said so may be lost"
 
 

@@ -102,6 +102,12 @@ def is_synthetic(notes: Mapping[str, str]) -> bool:
     return notes.get("synthetic", "false") != "false"
 
 
+def said_synthetic(notes: Mapping[str, str]) -> dict[str, str]:
+    """Of the notes on a synthetic picture those that say so, and what drew it; {} for any other."""
+    names = ("synthetic", "generator", "seed") if is_synthetic(notes) else ()
+    return {name: notes[name] for name in names if name in notes}
+
+
 def same_size(one: float | None, other: float | None) -> bool:
     """Whether two pixel sizes agree, to one in a hundred; an unknown one agrees with an unknown one.
 

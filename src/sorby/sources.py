@@ -200,19 +200,25 @@ def _stem(name: str) -> str:
 def _with_unique_names(files: list[ImageFile]) -> list[ImageFile]:
     """Files that share a name are named by their path instead, from the folder on that holds all of these."""
     count = Counter(file.name for file in files)
-    shared = [file for file in files if count[file.name] > 1]
-    absolute = [file.path for file in shared if file.path.is_absolute()]
-    above = Path(os.path.commonpath(absolute)) if absolute else Path()
-    named = {file: _path_name(file, above) for file in shared}
-    # A file elsewhere may have such a name: folders above may name a person, but two files must not share a name.
-    if set(named.values()) & {file.name for file in files if file not in named}:
-        named = {file: _path_name(file, Path()) for file in shared}
-    return [replace(file, name=named.get(file, file.name)) for file in files]
+    folders = [file.path.parent for file in files if count[file.name] > 1 and file.path.is_absolute()]
+    above = _common(folders)
+    names = [file.name if count[file.name] == 1 else _path_name(file, above) for file in files]
+    if len(set(names)) < len(names):  # better to name folders, which may name a person, than two files alike
+        names = [file.name if count[file.name] == 1 else _path_name(file, None) for file in files]
+    return [replace(file, name=name) for file, name in zip(files, names, strict=True)]
 
 
-def _path_name(file: ImageFile, above: Path) -> str:
+def _common(folders: Sequence[Path]) -> Path | None:
+    """The folder that all of these are in, if there is one: on Windows they may be on several drives."""
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError:
+        return None
+
+
+def _path_name(file: ImageFile, above: Path | None) -> str:
     path = file.path if file.member is None else file.path / file.member
-    return (path.relative_to(above) if above.is_absolute() and path.is_relative_to(above) else path).as_posix()
+    return (path.relative_to(above) if above is not None and path.is_absolute() else path).as_posix()
 
 
 def _decode(data: bytes) -> str:

@@ -216,11 +216,13 @@ def test_no_folder_above_what_was_named_reaches_a_dataset(tmp_path):
         assert b"home-of-jane" not in content
 
 
-def test_files_of_one_name_keep_names_of_their_own_whatever_else_there_is(tmp_path):
-    pictures = {name: texture(number) for number, name in enumerate(("x", "y", "z"))}
-    for folder, name in (("a", "x"), ("b", "y"), ("c/a", "z")):
-        save(tmp_path / folder, s=pictures[name])
-    sources = [tmp_path / folder for folder in ("a", "b", "c")]
-    found = [file.name for file in find_images(sources)]
-    assert len(set(found)) == 3
-    assert found[2] == "a/s.png"
+def test_files_of_one_name_keep_names_of_their_own_whatever_else_there_is(tmp_path, monkeypatch):
+    for folder in ("a", "b", "c/a"):
+        save(tmp_path / folder, s=texture(1))
+    monkeypatch.chdir(tmp_path)
+    absolute = [file.name for file in find_images([tmp_path / folder for folder in ("a", "b", "c/a")])]
+    assert absolute == ["a/s.png", "b/s.png", "c/a/s.png"]
+    assert [file.name for file in find_images(["a", tmp_path / "b"])] == ["a/s.png", "s.png"]
+    # The short name of one would be that of another.
+    clash = [file.name for file in find_images([tmp_path / "a", tmp_path / "b", tmp_path / "c"])]
+    assert len(set(clash)) == 3

@@ -58,15 +58,14 @@ def save_projection(
     }
     size_um = generator.card.pixel_size_um
     with new_folder(folder, ours=FILES) as new:
-        real = {"source": target.name, "synthetic": "false"}
         write_micrograph(
-            new / "target.png", pixels_of(target.picture), pixel_size_um=target.pixel_size_um, description=real
+            new / "target.png", pixels_of(target.picture), pixel_size_um=target.pixel_size_um, description=target.about
         )
         write_micrograph(new / "projected.tif", pixels_of(picture), pixel_size_um=size_um, description=drawn)
-        apart = {"shows": "difference of a real micrograph and its projection, which is synthetic"}
+        apart = {"shows": "difference of an image and its projection, which is synthetic"}
         write_bytes(new / "error.png", _error_map(difference(target.picture, picture), drawn | apart))
         sheet = _sheet(target, picture)
-        left = {"shows": "a real micrograph, its projection, which is synthetic, and their difference"}
+        left = {"shows": "an image, its projection, which is synthetic, and their difference"}
         write_micrograph(new / "sheet.png", pixels_of(sheet), pixel_size_um=None, description=drawn | left)
         write_text(new / ABOUT, json.dumps(about, indent=2) + "\n")
         tensors = {"ws": projection.ws[0], **{f"noise{i}": layer[0] for i, layer in enumerate(projection.noise)}}

@@ -50,7 +50,7 @@ class ImageSet:
     augmentation: tuple[str, ...] = FAMILIES
     """Families that its training augmented with; all, where nobody knows."""
     about: Mapping[str, str] = field(default_factory=dict)
-    """That the pictures are synthetic, and what drew them; empty where nothing says so."""
+    """That the pictures are synthetic and what drew them, or that not all are real; empty where nothing says so."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -168,6 +168,7 @@ def of_dataset(data: Dataset, name: str) -> ImageSet:
         data.pixel_size_um,
         space=data.space,
         conditions=Field(data.patches, "conditions") if data.space.dim else (),
+        about={"origin": data.origin} if data.origin else {},
     )
 
 
