@@ -1,9 +1,11 @@
 """All that the verbs draw says that it is synthetic, in files as a user finds them."""
 
 import json
+import subprocess
 from io import BytesIO
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
@@ -74,6 +76,17 @@ def about(path: Path) -> dict[str, str]:
     return read_about(path) if path.suffix in FILMS else dict(read_micrograph(path).notes)
 
 
+def pixels(path: Path) -> np.ndarray:
+    """Grey values; of a film those of its first frame, far apart ones alone, since compression moves all a little."""
+    if path.suffix not in FILMS:
+        return read_micrograph(path).grey
+    frames = imageio_ffmpeg.read_frames(str(path), pix_fmt="gray", bits_per_pixel=8)
+    width, height = next(frames)["size"]
+    frame = np.frombuffer(next(frames), np.uint8).reshape(height, width)
+    frames.close()
+    return frame // 64
+
+
 @pytest.mark.parametrize("name", DRAWN)
 def test_every_picture_and_film_of_every_verb_names_generator_seed_and_condition(made, tmp_path, name):
     files = drawn_by(made, name, tmp_path)
@@ -119,7 +132,8 @@ def test_the_mark_is_in_the_pixels_only_where_it_is_asked_for_and_says_so(made, 
     for one, other in zip(plain, with_mark, strict=True):
         assert "mark" not in about(one)
         assert about(other)["mark"].startswith("SYNTHETIC")
-        assert one.read_bytes() != other.read_bytes()
+        changed = pixels(one) != pixels(other)
+        assert 0 < changed.mean() < 0.5
 
 
 def test_only_the_corner_is_marked_with_white_on_black(made):
@@ -205,10 +219,6 @@ def test_an_empty_film_is_told_in_a_line(tmp_path):
 
 
 def test_a_film_packed_anew_by_ffmpeg_still_says_what_it_is(made, tmp_path):
-    import subprocess
-
-    import imageio_ffmpeg
-
     (film,) = drawn_by(made, "interpolate mp4", tmp_path)
     again = tmp_path / "again.mp4"
     subprocess.run(

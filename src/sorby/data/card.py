@@ -48,7 +48,7 @@ def data_card(
         "## How it was made",
         "",
         f"- Recipe: {_recipe(recipe) or 'not known'}",
-        f"- Micrographs left out: {'not known' if num_rejected is None else num_rejected}; rejected.csv says why",
+        f"- Micrographs left out: {'not known' if num_rejected is None else f'{num_rejected}; rejected.csv says why'}",
         f"- Users, operators, sample names, stage positions, dates and serial numbers of the files' headers: {names}",
         "- Names of the files stay, as names of the micrographs: the split by micrograph rests on them",
         "",
