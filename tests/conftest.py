@@ -45,8 +45,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     if session.config.cache:
         session.config.cache.set(CACHED, session.config.cache.get(CACHED, {}) | SAID)
-    if session.exitstatus == pytest.ExitCode.OK and _is_whole(session.config) and unreached(SAID):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from sorby.allocator import LARGEST_KEPT_BYTES
-from sorby.card import GeneratorCard
+from sorby.card import GeneratorCard, describe
 from sorby.conditions import Condition, ConditionSpace
 from sorby.config import NetworkConfig, resolve
 from sorby.errors import ConfigError, SorbyError, WeightsError
@@ -78,6 +78,19 @@ def test_a_run_folder_gives_its_best_generator_and_else_its_last(tmp_path):
 def test_the_folder_holds_no_pickle(saved):
     assert sorted(path.name for path in saved.iterdir()) == ["README.md", "config.json", "model.safetensors"]
     assert "synthetic" in (saved / "README.md").read_text()
+
+
+def test_the_card_has_use_limits_data_scores_licence_and_citation_also_where_they_are_not_known():
+    known = {"data": {"name": "steel", "licence": "CC0", "cite": "A. Nobody 2020"}, "scores": {"held_out_fid": 9.5}}
+    card = generator().card
+    told, bare = describe(card.model_copy(update=known)), describe(card)
+    for heading in ("What it draws", "Use and limits", "Training data", "Training", "Scores", "Licence and citation"):
+        assert f"\n## {heading}\n" in told
+        assert f"\n## {heading}\n" in bare
+    for line in ("- Data, name: steel", "- Licence of the data: CC0", "- Cite: A. Nobody 2020", "held_out_fid: 9.5"):
+        assert line in told
+    for line in ("- Data: not stated", "- Not scored", "- Licence of the data: not stated"):
+        assert line in bare
 
 
 def test_no_truncation_is_one_and_full_truncation_shows_the_mean_structure():

@@ -46,7 +46,7 @@ def test_a_micrograph_is_shown_with_its_size_scale_and_field_of_view(tmp_path):
     grey = np.zeros((30, 40), np.uint16)
     write_micrograph(tmp_path / "a.tif", grey, pixel_size_um=0.5, description={"alloy": "DP600"})
     summary = summarise(tmp_path / "a.tif")
-    assert summary.title.startswith("Micrograph")
+    assert summary.title.startswith("Image")  # nothing says that a microscope took it
     assert summary.facts["size"] == "40 x 30 px, 16 bit"
     assert summary.facts["pixel size"] == "0.5 µm"
     assert summary.facts["field of view"] == "20 x 15 µm"
@@ -136,5 +136,7 @@ def test_anything_else_is_refused_with_what_can_be_inspected(tmp_path, name):
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "raw").mkdir()
     write_micrograph(tmp_path / "raw" / "a.png", np.zeros((8, 8), np.uint8), pixel_size_um=None, description={})
-    with pytest.raises(DataError, match=f"{name} is nothing that can be inspected: expected a micrograph, a dataset"):
+    with pytest.raises(
+        DataError, match=f"{name} is nothing that can be inspected: expected a micrograph, a film, a dataset"
+    ):
         summarise(tmp_path / name)

@@ -74,20 +74,52 @@ class GeneratorCard(BaseModel):
 def describe(card: GeneratorCard) -> str:
     """The card in words, as Markdown."""
     scale = "not known" if card.pixel_size_um is None else f"{card.pixel_size_um:g} µm a pixel"
+    outside = "; values outside these ranges are drawn with a warning" if card.space.conditions else ""
+    conditions = [f"- Condition, {condition.describe()}" for condition in card.space.conditions]
+    about_data = {key: value for key, value in card.data.items() if key not in ("licence", "cite")}
     lines = [
         "# A Sorby generator",
         "",
         "Pictures drawn by this generator are synthetic. They are not evidence of a microstructure that was observed.",
         "",
+        "## What it draws",
+        "",
         f"- Picture: {card.size} x {card.size} px, {card.network.channels} channel(s), scale {scale}",
+        *(conditions or ["- Conditions: none"]),
+        "",
+        "## Use and limits",
+        "",
+        "- For: microstructures like those of its training data, to look at, to measure and to compute with",
+        "- Not for: evidence of what was observed, or claims about other alloys, treatments or magnifications",
+        f"- It shows what its training data show, and may miss what is rare in them{outside}",
+        "- Before its pictures are believed: `sorby evaluate`, against micrographs held out from training",
+        "",
+        "## Training data",
+        "",
+        *(f"- Data, {key}: {value}" for key, value in about_data.items()),
+        *([] if about_data else ["- Data: not stated"]),
+        "",
+        "## Training",
+        "",
         f"- Trained on {card.images_seen / 1000:g} kimg",
-        *(f"- Data, {key}: {value}" for key, value in card.data.items()),
         *(f"- Training, {key}: {value}" for key, value in card.training.items()),
-        *(f"- Condition, {condition.describe()}" for condition in card.space.conditions),
+        "",
+        "## Scores",
+        "",
         *(f"- Quick score {key}: {value:.4g}" for key, value in card.scores.items()),
+        "- Those that begin with `held_out` are against micrographs held out from training, the others against the"
+        " training patches, where a copier would score best"
+        if card.scores
+        else "- Not scored",
+        "",
+        "## Licence and citation",
+        "",
+        f"- Licence of the data: {card.data.get('licence', 'not stated')}",
+        f"- Cite: {card.data.get('cite', 'the source of the training data; the card does not name it')}",
         f"- Written by Sorby {card.sorby_version}",
+        "",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def model_card(card: GeneratorCard) -> str:

@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sorby.generator import Generator, Values
+from sorby.mark import MARKED, marked
 from sorby.micrograph import write_micrograph
 from sorby.models.place import name_of
 from sorby.team import Team
@@ -36,10 +37,12 @@ def draw(
     move: Move | None = None,
     suffix: Literal[".tif", ".png"] = ".tif",
     team: Team | None = None,
+    mark: bool = False,
 ) -> Iterator[Path]:
     """Write `seed0000.tif` and so on into `out`, giving each path when it is there.
 
     The processes of a `team` draw in turn as many as are drawn at once, so that each picture is what it is to one.
+    With a `mark` each picture says that it is synthetic in its pixels too.
     Raises `ConfigError` for a condition that the generator does not know, before anything is written.
     """
     name = generator.hash
@@ -51,7 +54,8 @@ def draw(
         for seed, picture in zip(batch, pictures, strict=True):
             path = out / f"seed{seed:04d}{suffix}"
             about = provenance(generator, name, seed, truncation=truncation, condition=condition, move=move)
-            write_micrograph(path, pixels_of(picture), pixel_size_um=generator.card.pixel_size_um, description=about)
+            shown, about = (marked(picture), about | MARKED) if mark else (picture, about)
+            write_micrograph(path, pixels_of(shown), pixel_size_um=generator.card.pixel_size_um, description=about)
             yield path
 
 

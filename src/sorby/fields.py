@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ from sorby.data.infobar import find_info_bar
 from sorby.decode import Grey, luma
 from sorby.errors import DataError
 from sorby.generator import Generator
+from sorby.mark import check_unmarked
 from sorby.metrics.sets import is_generator
-from sorby.micrograph import read_micrograph
+from sorby.micrograph import read_micrograph, said_synthetic
 from sorby.sources import ImageFile, find_images
 
 DRAWN = 16
@@ -35,6 +36,8 @@ class Field:
     note: str = ""
     mask: Grey | None = None
     """The phase as somebody marked it, above 0; None to find it by grey."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """That it is synthetic and what drew it, or that its dataset is not all real; empty where nothing says so."""
 
 
 def fields_of(
@@ -69,15 +72,17 @@ def _drawn(generator: Generator, seeds: range, pixel_size_um: float | None) -> I
     for start in range(0, len(seeds), DRAWN):
         batch = seeds[start : start + DRAWN]
         for seed, picture in zip(batch, generator.images(batch), strict=True):
-            yield Field(f"seed {seed}", f"seed {seed}", one_channel(picture), size, note="synthetic")
+            about = {"synthetic": "true", "generator": generator.hash, "seed": str(seed)}
+            yield Field(f"seed {seed}", f"seed {seed}", one_channel(picture), size, note="synthetic", about=about)
 
 
 def _of_dataset(data: Dataset, num: int, seed: int, pixel_size_um: float | None) -> Iterator[Field]:
+    about = {"origin": data.origin} if data.origin else {}
     chosen = np.sort(np.random.default_rng(seed).permutation(len(data))[:num])
     for index in chosen:
         patch = data.patches[index]
         grey = one_channel(data.images([int(index)])[0])
-        yield Field(patch.file, patch.parent, grey, patch.pixel_size_um or pixel_size_um)
+        yield Field(patch.file, patch.parent, grey, patch.pixel_size_um or pixel_size_um, about=about)
 
 
 def _of_files(
@@ -94,6 +99,8 @@ def _of_files(
 
 def _read(file: ImageFile, mask_file: ImageFile | None, pixel_size_um: float | None) -> Field:
     micrograph = read_micrograph(file)
+    check_unmarked(micrograph)
+    about = said_synthetic(micrograph.notes)
     grey, mask = micrograph.grey, None
     if mask_file is not None:
         mask = read_micrograph(mask_file).grey
@@ -101,9 +108,11 @@ def _read(file: ImageFile, mask_file: ImageFile | None, pixel_size_um: float | N
             size = f"{grey.shape[1]} x {grey.shape[0]} px as {file.name}"
             raise DataError(f"{mask_file.name} has {mask.shape[1]} x {mask.shape[0]} px, expected {size}.")
     top, bottom = find_info_bar(eight_bit(grey))
-    note = "" if bottom - top == len(grey) else f"info bar of {len(grey) - bottom + top} rows cut off"
+    bar = [] if bottom - top == len(grey) else [f"info bar of {len(grey) - bottom + top} rows cut off"]
+    note = "; ".join([*(["synthetic"] if about else []), *bar])
     size_um = micrograph.pixel_size_um or pixel_size_um
-    return Field(file.name, file.name, grey[top:bottom], size_um, note, None if mask is None else mask[top:bottom])
+    cut = None if mask is None else mask[top:bottom]
+    return Field(file.name, file.name, grey[top:bottom], size_um, note, cut, about)
 
 
 def _masks_of(files: Sequence[ImageFile], masks: Path) -> dict[str, ImageFile]:

@@ -1,4 +1,4 @@
-"""What a thing is, in one screen: a micrograph, a dataset, a generator, a run, or a network of another program."""
+"""What a thing is, in one screen: a micrograph, film, dataset, generator or run, or a network of another program."""
 
 import shlex
 from collections import Counter
@@ -14,7 +14,8 @@ from sorby.data.dataset import Dataset, is_dataset
 from sorby.errors import DataError
 from sorby.generator import Generator
 from sorby.interop.imported import read_foreign
-from sorby.micrograph import read_micrograph
+from sorby.micrograph import is_synthetic, read_micrograph
+from sorby.report.video import SUFFIXES, read_about
 from sorby.shipped import located
 from sorby.sources import IMAGE_SUFFIXES
 from sorby.training.tick import read_config, read_log
@@ -44,11 +45,13 @@ def summarise(path: Path) -> Summary:
         return of_micrograph(path)
     if is_dataset(path):
         return of_dataset(path)
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        return of_film(path)
     if path.is_file() and path.suffix.lower() in FOREIGN_SUFFIXES:
         return of_foreign(path)
     raise DataError(
-        f"{path} is nothing that can be inspected: expected a micrograph, a dataset of sorby prepare, a generator, "
-        "or a run; of a folder of raw images name one file."
+        f"{path} is nothing that can be inspected: expected a micrograph, a film, a dataset of sorby prepare, a "
+        "generator, or a run; of a folder of raw images name one file."
     )
 
 
@@ -63,8 +66,32 @@ def of_micrograph(path: Path) -> Summary:
         "field of view": f"{width * um:.4g} x {height * um:.4g} µm" if um else "not known",
         "grey values": f"{grey.min()} to {grey.max()}, mean {grey.mean():.0f}",
     }
-    kind = "Generated picture" if notes.get("synthetic") == "true" else "Micrograph"
-    return Summary(f"{kind} {path}", facts | {name.replace("_", " "): value for name, value in notes.items()})
+    kind, origin = _origin(notes)
+    told = {name.replace("_", " "): value for name, value in notes.items()}
+    if micrograph.identity:
+        named = "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in micrograph.identity.items())
+        told["names in the file"] = f"{named} (kept out of all that Sorby writes, but for prepare --keep-names)"
+    return Summary(f"{kind} {path}", facts | {"origin": origin} | told)
+
+
+def _origin(notes: Mapping[str, str]) -> tuple[str, str]:
+    """What an image is by its own words, and what these are worth: they can be lost, and written by anyone."""
+    if is_synthetic(notes):
+        return "Generated picture", "a generator drew it, as it says itself"
+    if notes.get("simulated") == "true":
+        return "Simulated picture", "a simulation drew it, as it says itself"
+    if "vendor" in notes:
+        return "Micrograph", f"it has the header of a microscope ({notes['vendor']}), and nothing says it is generated"
+    return "Image", "nothing says that it is generated, and nothing that it is real: what said so may be lost"
+
+
+def of_film(path: Path) -> Summary:
+    """What a film says of itself; its pictures are not looked at."""
+    about = read_about(path)
+    kind = "Generated film" if is_synthetic(about) else "Film"
+    origin = "a generator drew it, as it says itself" if about else _origin({})[1]
+    size = {"size": f"{path.stat().st_size / 1e6:.3g} MB"}
+    return Summary(f"{kind} {path}", size | {"origin": origin} | about)
 
 
 def of_dataset(path: Path) -> Summary:
@@ -76,6 +103,7 @@ def of_dataset(path: Path) -> Summary:
         "patches": f"{len(data)} of {data.size} x {data.size} px, {'grey' if data.channels == 1 else 'colour'}",
         "pixel size": f"{data.pixel_size_um:g} µm" if data.pixel_size_um else _pixel_sizes(data),
         "split": ", ".join(f"{name} {splits[name]} of {halves[name]} micrographs" for name in splits),
+        "origin": data.origin or "nothing says that any picture is generated or simulated",
         "groups": _distinct(patch.group for patch in data.patches),
         "specimens": _distinct(patch.specimen for patch in data.patches),
         "conditions": _conditions(data.space),

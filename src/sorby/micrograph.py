@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from sorby.atomic import write_bytes
 from sorby.decode import MAX_PIXELS, Grey, decode
 from sorby.errors import DataError
 from sorby.sources import ImageFile
-from sorby.vendors import SOFTWARE, read_header
+from sorby.vendors import SOFTWARE, identity_of, read_header
 
 SAME_SIZE = 0.01
 """Pixel sizes that differ by less than this share are one."""
@@ -36,6 +36,9 @@ class Micrograph:
     """Name as the user knows it: `a.tif` or `batch.zip/a.tif`."""
     notes: Mapping[str, str]
     """Provenance: pixel_size_from or why there is none, bits, what was done to colours, instrument, kV, detector."""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    """Who, where and which, as the file's header has it: user, sample, stage position and the like. Never written
+    anywhere, unless somebody asks for it: `Recipe.keep_names`."""
 
 
 def read_micrograph(file: ImageFile | str | Path) -> Micrograph:
@@ -55,7 +58,7 @@ def decode_micrograph(
     """The micrograph in the bytes of a file, as `read_micrograph` has it; of `most_pixels` at most."""
     grey, header, notes = decode(data, name=name, sidecar=sidecar, most_pixels=most_pixels)
     pixel_size_um, provenance = read_header(header)
-    return Micrograph(grey, pixel_size_um, name, {**provenance, **notes})
+    return Micrograph(grey, pixel_size_um, name, {**provenance, **notes}, identity_of(header))
 
 
 def write_micrograph(
@@ -92,6 +95,17 @@ def encode_micrograph(
     if pixel_size_um is not None:
         entries["pixel_size_um"] = repr(float(pixel_size_um))
     return (_png if suffix == ".png" else _tiff)(picture, pixel_size_um, entries)
+
+
+def is_synthetic(notes: Mapping[str, str]) -> bool:
+    """Whether a picture says of itself that a generator drew it, or a part of it."""
+    return notes.get("synthetic", "false") != "false"
+
+
+def said_synthetic(notes: Mapping[str, str]) -> dict[str, str]:
+    """Of the notes on a synthetic picture those that say so, and what drew it; {} for any other."""
+    names = ("synthetic", "generator", "seed") if is_synthetic(notes) else ()
+    return {name: notes[name] for name in names if name in notes}
 
 
 def same_size(one: float | None, other: float | None) -> bool:

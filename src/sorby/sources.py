@@ -198,14 +198,27 @@ def _stem(name: str) -> str:
 
 
 def _with_unique_names(files: list[ImageFile]) -> list[ImageFile]:
-    """Files that share a name are named by their full path instead."""
+    """Files that share a name are named by their path instead, from the folder on that holds all of these."""
     count = Counter(file.name for file in files)
-    return [file if count[file.name] == 1 else replace(file, name=_full_name(file)) for file in files]
+    folders = [file.path.parent for file in files if count[file.name] > 1 and file.path.is_absolute()]
+    above = _common(folders)
+    names = [file.name if count[file.name] == 1 else _path_name(file, above) for file in files]
+    if len(set(names)) < len(names):  # better to name folders, which may name a person, than two files alike
+        names = [file.name if count[file.name] == 1 else _path_name(file, None) for file in files]
+    return [replace(file, name=name) for file, name in zip(files, names, strict=True)]
 
 
-def _full_name(file: ImageFile) -> str:
+def _common(folders: Sequence[Path]) -> Path | None:
+    """The folder that all of these are in, if there is one: on Windows they may be on several drives."""
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError:
+        return None
+
+
+def _path_name(file: ImageFile, above: Path | None) -> str:
     path = file.path if file.member is None else file.path / file.member
-    return path.as_posix()
+    return (path.relative_to(above) if above is not None and path.is_absolute() else path).as_posix()
 
 
 def _decode(data: bytes) -> str:

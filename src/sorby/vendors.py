@@ -1,13 +1,14 @@
 """Pixel size and provenance from what microscopes and programs write beside the grey values.
 
 One function per vendor takes a `Header` and gives a `Reading`, or None where the header is not of that vendor.
-`VENDORS` lists them in the order in which they are tried. Stage position, user and sample names are never kept.
+`VENDORS` lists them in the order in which they are tried. Who, where and which (user, stage position, sample and the
+like) is told apart from the notes, by `identity_of`: it must reach no output unless somebody asks for it.
 """
 
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
@@ -33,6 +34,8 @@ to 10.6 µm, into any image, and it says nothing about the specimen."""
 
 LONGEST_QUANTITY = 100
 """Letters of a number with its unit."""
+LONGEST_NAME = 200
+"""Letters of a name or a comment."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Reading:
     notes: Mapping[str, str] = field(default_factory=dict)
     width_px: float | None = None
     """Width of the image that the pixel size was written for, where the header states it."""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    """User, operator, sample, comment, serial number, file name, date, time, stage position; what was found."""
 
 
 def read_header(header: Header) -> tuple[float | None, dict[str, str]]:
@@ -75,6 +80,13 @@ def read_header(header: Header) -> tuple[float | None, dict[str, str]]:
             return reading.pixel_size_um, {**notes, "pixel_size_from": reading.pixel_size_from}
     why = "; ".join(doubt for doubt in doubts if doubt) or "no tag and no text file states one"
     return None, {**notes, "pixel_size": f"none: {why}"}
+
+
+def identity_of(header: Header) -> dict[str, str]:
+    """What a header says of who took the image, when, of which sample, and where on it; each in 200 letters at most."""
+    readings = [reading for vendor in VENDORS if (reading := vendor(header)) is not None]
+    found = {key: value for reading in reversed(readings) for key, value in reading.identity.items()}
+    return {key: printable(value[:LONGEST_NAME]) for key, value in found.items()}
 
 
 def _doubt(reading: Reading, header: Header) -> str | None:
@@ -139,7 +151,18 @@ def zeiss(header: Header) -> Reading | None:
         detector=_zeiss_value(tag, "dp_detector_channel"),
         magnification=_magnification(_zeiss_value(tag, "ap_mag")),
     )
-    return Reading(size, origin, notes, float(stored[1]) if stored else None)
+    identity = _notes(
+        user=_zeiss_value(tag, "sv_user_name"),
+        operator=_zeiss_value(tag, "sv_operator"),
+        sample=_zeiss_value(tag, "sv_sample_id"),
+        comment=_zeiss_value(tag, "sv_user_text"),
+        serial_number=_zeiss_value(tag, "sv_serial_number"),
+        file_name=_zeiss_value(tag, "sv_file_name"),
+        date=_zeiss_value(tag, "ap_date"),
+        time=_zeiss_value(tag, "ap_time"),
+        stage=_joined(_zeiss_value(tag, f"ap_stage_at_{axis}") for axis in "xyztr"),
+    )
+    return Reading(size, origin, notes, float(stored[1]) if stored else None, identity)
 
 
 def _zeiss_value(tag: Mapping[str, Any], key: str) -> Any:
@@ -177,7 +200,16 @@ def fei(header: Header) -> Reading | None:
         working_distance_mm=_scaled(_number(beam.get("WD")), 1e3),
         detector=_section(tag, "Detectors").get("Name"),
     )
-    return Reading(size, origin, notes, _number(image.get("ResolutionX")))
+    user, stage = _section(tag, "User"), _section(tag, "Stage") or beam
+    identity = _notes(
+        user=user.get("User"),
+        comment=user.get("UserText"),
+        serial_number=_section(tag, "System").get("Dnumber"),
+        date=user.get("Date"),
+        time=user.get("Time"),
+        stage=_joined(stage.get(f"Stage{axis}") for axis in "XYZTR"),
+    )
+    return Reading(size, origin, notes, _number(image.get("ResolutionX")), identity)
 
 
 def _fei_pixel_size(
@@ -210,7 +242,16 @@ def hitachi(header: Header) -> Reading | None:
         magnification=_number(entries.get("Magnification")),
     )
     size = _scaled(_number(entries.get("PixelSize")), 1e-3)
-    return Reading(size, "Hitachi .txt PixelSize", notes, _leading_number(entries.get("DataSize")))
+    identity = _notes(
+        user=entries.get("UserName"),
+        sample=entries.get("SampleName"),
+        serial_number=entries.get("SerialNumber"),
+        file_name=entries.get("ImageName"),
+        date=entries.get("Date"),
+        time=entries.get("Time"),
+        stage=_joined(entries.get(f"StagePosition{axis}") for axis in "XYZTR"),
+    )
+    return Reading(size, "Hitachi .txt PixelSize", notes, _leading_number(entries.get("DataSize")), identity)
 
 
 def jeol(header: Header) -> Reading | None:
@@ -229,7 +270,17 @@ def jeol(header: Header) -> Reading | None:
         magnification=_number(entries.get("CM_MAG")),
     )
     size = marker / bar if marker and bar else None
-    return Reading(size, "JEOL .txt micron marker over bar", notes, _leading_number(entries.get("CM_FULL_SIZE")))
+    identity = _notes(
+        operator=entries.get("CM_OPERATOR"),
+        sample=entries.get("CM_TITLE"),
+        comment=entries.get("CM_COMMENT"),
+        serial_number=entries.get("CM_SERIAL_NUMBER"),
+        date=entries.get("CM_DATE"),
+        time=entries.get("CM_TIME"),
+        stage=entries.get("CM_STAGE_POS"),
+    )
+    width_px = _leading_number(entries.get("CM_FULL_SIZE"))
+    return Reading(size, "JEOL .txt micron marker over bar", notes, width_px, identity)
 
 
 def imagej(header: Header) -> Reading | None:
@@ -324,6 +375,11 @@ def _magnification(text: Any) -> float | None:
 def _notes(**entries: Any) -> dict[str, str]:
     """What was found, as text; numbers to six digits."""
     return {key: _text(value) for key, value in entries.items() if value not in (None, "")}
+
+
+def _joined(values: Iterable[Any]) -> str:
+    """The coordinates that there are."""
+    return " ".join(_text(value) for value in values if value not in (None, ""))
 
 
 def _shown(text: str) -> str:

@@ -112,7 +112,7 @@ def test_a_film_is_to_the_byte_what_interpolate_writes(client, opened, tmp_path,
     assert job["files"] == [f"walk.{suffix}"]
     film = client.get(f"/api/jobs/{key}/walk.{suffix}")
     assert film.content == out.read_bytes()
-    assert b"synthetic: true" in film.content
+    assert b'"synthetic": "true"' in film.content
     assert film.headers["content-type"] == {"gif": "image/gif", "mp4": "video/mp4"}[suffix]
 
 
@@ -255,7 +255,7 @@ def test_a_film_is_recorded_shown_and_saved(page, site, tmp_path):
     with page.expect_download() as download:
         page.get_by_role("link", name="Save walk.gif").click()
     download.value.save_as(tmp_path / "a.gif")
-    assert b"synthetic: true" in (tmp_path / "a.gif").read_bytes()
+    assert b'"synthetic": "true"' in (tmp_path / "a.gif").read_bytes()
     page.get_by_label("Format").select_option("mp4")
     page.get_by_role("button", name="Record film").click()
     until(page, "document.querySelector('video')?.readyState >= 1")

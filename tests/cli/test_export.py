@@ -61,7 +61,7 @@ def test_a_push_gives_the_address_and_the_command_that_draws(steel, monkeypatch)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "one of --onnx, --stylegan and --hub"),
+        ([], "one of --onnx, --stylegan, --metadata and --hub"),
         (["--onnx", "--stylegan", "--out", "a.zip"], "one of --onnx"),
         (["--onnx"], r"Give --out NAME\.onnx"),
         (["--stylegan"], r"Give --out NAME\.zip"),

@@ -104,6 +104,10 @@ def test_a_design_says_yes_or_no_and_ends_accordingly(folder, tmp_path):
     found = run("design", folder / "plain", "--out", tmp_path / "d", "--maximise", "E", *words)
     assert (found.exit_code, "Found: maximise youngs_modulus_GPa: 2 answers" in found.output) == (0, True)
     assert (tmp_path / "d" / "1" / "phases.vti").is_file()
+    for name in ("1/picture.tif", "1/phases.png", "sheet.png"):
+        told = read_micrograph(tmp_path / "d" / name).notes
+        assert (told["synthetic"], told["generator"]) == ("true", tiny().hash)
+        assert "seed" in told
     denied = run("design", folder / "plain", "--out", tmp_path / "n", "--target", "E=209", *words)
     assert (denied.exit_code, "No: youngs_modulus_GPa = 209 was not reached" in denied.output) == (1, True)
 

@@ -1,4 +1,6 @@
+import base64
 import json
+import re
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from sorby.errors import ConfigError, DataError, WeightsError
 from sorby.evaluation.metallography import correlation_of
 from sorby.evaluation.run import evaluate
 from sorby.metrics.record import Report
+from sorby.micrograph import decode_micrograph, write_micrograph
 from tests.evaluation.made import block_means
 
 FAST = ["efficientnet-lite0"]
@@ -264,6 +267,21 @@ def test_mirrored_copies_of_training_images_are_found_in_the_pixels(real, tmp_pa
     assert report.copies.num_train == 40
     assert {"mirrored"} == {pair.move for pair in report.copies.pairs}
     assert all(pair.shift_px == (0, 0) and pair.similarity > 0.95 for pair in report.copies.pairs)
+
+
+def test_pictures_taken_out_of_a_report_say_whether_they_are_generated(real, tmp_path, quick):
+    rng = np.random.default_rng(6)
+    about = {"synthetic": "true", "generator": "abc", "seed": "0"}
+    for i in range(24):
+        write_micrograph(tmp_path / "drawn" / f"{i}.png", grains(rng), pixel_size_um=0.1, description=about)
+    evaluate(tmp_path / "drawn", real, tmp_path / "out", networks=FAST)
+    page = (tmp_path / "out" / "report.html").read_text()
+    taken = re.findall(r"data:image/png;base64,([^\"]+)", page)
+    told = [decode_micrograph(base64.b64decode(data), name="taken.png").notes for data in taken]
+    generated = [notes for notes in told if notes.get("synthetic") == "true"]
+    assert {notes["generator"] for notes in generated} == {"abc"}
+    assert 0 < len(generated) < len(told)
+    assert all(notes["shown as"] == "real" for notes in told if notes not in generated)
 
 
 def test_images_under_the_wrong_conditions_are_found_out_condition_by_condition(tmp_path, quick):

@@ -1,6 +1,7 @@
 import io
 import zipfile
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -192,3 +193,15 @@ def test_a_folder_has_a_pixel_size_where_all_its_files_have_it(sizes, common, tm
     for number, size in enumerate(sizes):
         write_micrograph(tmp_path / f"{number}.tif", np.eye(8, dtype=np.uint8), pixel_size_um=size, description={})
     assert open_set(tmp_path, num=9, seed=0).pixel_size_um == common
+
+
+def test_a_folder_of_generated_pictures_and_a_generator_say_that_they_are_synthetic(tmp_path):
+    about = {"synthetic": "true", "generator": "abc"}
+    for i, description in enumerate([about, about, {}]):
+        write_micrograph(tmp_path / "mixed" / f"{i}.png", picture(i), pixel_size_um=None, description=description)
+        write_micrograph(tmp_path / "plain" / f"{i}.png", picture(i), pixel_size_um=None, description={})
+    assert open_set(tmp_path / "mixed", num=2, seed=0).about == about
+    assert open_set(tmp_path / "plain", num=2, seed=0).about == {}
+    drawn = open_set(Path("uhcs-64"), num=3, seed=0)
+    assert drawn.about["synthetic"] == "true"
+    assert drawn.about["seeds"] == f"{sets.FIRST_SEED} to {sets.FIRST_SEED + 2}"

@@ -53,7 +53,7 @@ def picture(uri):
 
 def test_the_bar_is_in_the_picture_that_is_saved_and_only_with_a_pixel_size():
     images = np.random.default_rng(1).integers(0, 256, (4, 1, 32, 32), dtype=np.uint8)
-    plain, scaled = (picture(plots.grid(images, columns=4, pixel_size_um=um)) for um in (None, 0.1))
+    plain, scaled = (picture(plots.grid(images, columns=4, pixel_size_um=um, about={})) for um in (None, 0.1))
     assert plain.shape == (32, 134)
     np.testing.assert_array_equal(scaled[:32], plain)
     assert (scaled[32:] == 0).any()

@@ -171,12 +171,11 @@ def _directions(generator: Generator, found: Projection) -> tuple[Direction, ...
 def _result(target: Target, found: Projection, held: Projected) -> dict[str, Any]:
     picture, card = found.images[0], held.generator.card
     apart, most = difference_map(target.picture, picture)
-    real = {"source": target.name, "synthetic": "false"}
     about = _about(held, Edit(), torch.float32)
-    mixed = about | {"shows": "difference of a real micrograph and its projection, which is synthetic"}
+    mixed = about | {"shows": "difference of an image and its projection, which is synthetic"}
     return {
         "name": target.name,
-        "target": png(target.picture, pixel_size_um=target.pixel_size_um, about=real),
+        "target": png(target.picture, pixel_size_um=target.pixel_size_um, about=target.about),
         "projection": png(picture, pixel_size_um=card.pixel_size_um, about=about),
         "difference": png(apart, pixel_size_um=card.pixel_size_um, about=mixed),
         "largest_difference": most,

@@ -4,6 +4,8 @@ from typing import Any, get_args
 
 from sorby.errors import ConfigError
 
+MARK = "Draw the word SYNTHETIC into each picture; leave it out where pictures are to be measured."
+
 
 def chosen(option: str, text: str, words: object) -> Any:
     """`text`, one of the `words` of a Literal type; raises `ConfigError`, which tells them all, where it is not."""

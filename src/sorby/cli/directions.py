@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from sorby.cli.choices import MARK
+
 Method = Literal["pca", "sefa", "both", "random"]
 
 
@@ -26,6 +28,7 @@ def directions(
     condition: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Condition of all pictures; repeatable.")
     ] = None,
+    mark: Annotated[bool, typer.Option("--mark", help=MARK)] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
 ) -> None:
     """Find directions, and measure what each does to the microstructure; `generate --move` moves along them."""
@@ -51,7 +54,7 @@ def directions(
     typer.echo(f"measuring {len(found)} directions and {by_chance} random ones on {seeds} pictures each ...", err=True)
     measured = effects(model, found, chance, seeds=measured_on, condition=asked)
     settings = {"by_chance": by_chance, "layers": told(model, moved)}
-    save_directions(out, model, found, measured, seeds=measured_on, condition=asked, settings=settings)
+    save_directions(out, model, found, measured, seeds=measured_on, condition=asked, settings=settings, mark=mark)
     for direction, row in zip(found, measured, strict=True):
         typer.echo(f"{direction.name}, +1 sd: {tell(row)}")
     typer.echo(f"{len(found)} directions of {told(model, moved)} in {out}; move along one with generate --move")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sorby.cli.choices import MARK
 from sorby.cli.several import DEVICES as SEVERAL
 from sorby.cli.several import are_several, team_of
 from sorby.errors import ConfigError
@@ -53,6 +54,7 @@ def generate(
     ] = None,
     directions: Annotated[Path | None, typer.Option(help="Folder of `sorby directions`.")] = None,
     image_format: Annotated[str, typer.Option("--format", help="tiff or png.")] = "tiff",
+    mark: Annotated[bool, typer.Option("--mark", help=MARK)] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
     devices: Annotated[int | None, typer.Option(help=SEVERAL, min=1)] = None,
 ) -> None:
@@ -83,7 +85,7 @@ def generate(
         if several:
             model = Generator.load(generator, device=team.device)
         total = math.ceil(num * max(len(wishes), 1) / team.size)
-        drawn = _drawn(model, seeds, out, wishes, truncation, way, suffix, team)
+        drawn = _drawn(model, seeds, out, wishes, truncation, way, suffix, team, mark=mark)
         for _ in track(drawn, total=total, description="generate"):
             pass
         team.wait()
@@ -94,7 +96,7 @@ def generate(
         each = f" at each of {len(wishes)} conditions" if len(wishes) > 1 else ""
         typer.echo(f"{num} pictures{each} of {model.card.size} px ({scale}) in {out}{at}")
         if len(wishes) > 1:
-            typer.echo(f"sheet: {_sheet(model, seeds[:MOST_COLUMNS], out, wishes, truncation, way)}")
+            typer.echo(f"sheet: {_sheet(model, seeds[:MOST_COLUMNS], out, wishes, truncation, way, mark=mark)}")
 
 
 def pairs(texts: Sequence[str]) -> dict[str, str]:
@@ -147,6 +149,8 @@ def _drawn(
     move: "Move | None",
     suffix: Literal[".tif", ".png"],
     team: "Team",
+    *,
+    mark: bool,
 ) -> Iterator[Path]:
     """Pictures of one condition lie in `out`, those of several in a folder each."""
     from sorby.draw import draw
@@ -157,7 +161,7 @@ def _drawn(
         folders = [(out / folder_of(wish), wish) for wish in wishes]
     for folder, wish in folders:
         yield from draw(
-            model, seeds, folder, truncation=truncation, condition=wish, move=move, suffix=suffix, team=team
+            model, seeds, folder, truncation=truncation, condition=wish, move=move, suffix=suffix, team=team, mark=mark
         )
 
 
@@ -186,19 +190,37 @@ def _amount(name: str, value: str) -> float:
 
 
 def _sheet(
-    model: "Generator", seeds: range, out: Path, wishes: Sequence[Wish], truncation: float, move: "Move | None"
+    model: "Generator",
+    seeds: range,
+    out: Path,
+    wishes: Sequence[Wish],
+    truncation: float,
+    move: "Move | None",
+    *,
+    mark: bool,
 ) -> Path:
     """A row a condition and a column a seed (Jain et al. 2024, figure 2)."""
     from sorby.draw import pixels_of
+    from sorby.mark import MARKED, marked_all
     from sorby.micrograph import write_micrograph
+    from sorby.models.place import name_of
     from sorby.report.sheet import sheet_of_rows
 
     tell = model.card.space.tell
     offset = None if move is None else move.offset
     rows = [(tell(wish), model.images(seeds, truncation=truncation, condition=wish, offset=offset)) for wish in wishes]
+    rows = [(title, marked_all(pictures)) for title, pictures in rows] if mark else rows
     sheet = sheet_of_rows(rows, pixel_size_um=model.card.pixel_size_um)
-    about = {"synthetic": "true", "generator": model.hash, "seeds": f"{seeds[0]} to {seeds[-1]}"}
-    about |= {} if move is None else {"move": move.name, "directions": move.directions}
+    about = {
+        "synthetic": "true",
+        "generator": model.hash,
+        "seeds": f"{seeds[0]} to {seeds[-1]}",
+        "conditions": "; ".join(map(tell, wishes)),
+        "truncation": f"{truncation:g}",
+        "precision": name_of(model.dtype),
+        **({} if move is None else {"move": move.name, "directions": move.directions}),
+        **(MARKED if mark else {}),
+    }
     path = out / "conditions.png"
     write_micrograph(
         path, pixels_of(sheet.transpose(2, 0, 1)), pixel_size_um=model.card.pixel_size_um, description=about

@@ -8,10 +8,10 @@ import typer
 
 def inspect(
     path: Annotated[
-        Path, typer.Argument(help="Micrograph, dataset, generator or run; or a file that sorby import reads.")
+        Path, typer.Argument(help="Micrograph, film, dataset, generator or run; or a file that sorby import reads.")
     ],
 ) -> None:
-    """Say what a micrograph, dataset, generator, run or file of another program is, in one screen."""
+    """Say what a micrograph, film, dataset, generator, run or file of another program is, in one screen."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

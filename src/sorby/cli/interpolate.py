@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sorby.cli.choices import MARK
 from sorby.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def interpolate(
         typer.Option(help="Curve under a film of a measured number, such as area_fraction; repeatable."),
     ] = None,
     scale_bar: Annotated[bool, typer.Option(help="Draw a scale bar under the pictures.")] = True,
+    mark: Annotated[bool, typer.Option("--mark", help=MARK)] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
 ) -> None:
     """Walk between pictures: through seeds, conditions or truncations, as a film, a sheet or single frames."""
@@ -67,7 +69,7 @@ def interpolate(
     by_itself: Way = "slerp" if all(stop.origin for stop in passed) else "w"
     walk = Walk(model, passed, way=how or by_itself, noise=of_noise, closed=closed)
     num = frames or (SHEET_FRAMES if out.suffix.lower() == ".png" else FILM_FRAMES)
-    write_walk(walk, out, frames=num, fps=fps, traces=trace or (), scale_bar=scale_bar)
+    write_walk(walk, out, frames=num, fps=fps, traces=trace or (), scale_bar=scale_bar, mark=mark)
     long = f", {num / fps:.3g} s" if out.suffix.lower() in (".mp4", ".gif") else ""
     typer.echo(f"{out}: {num} frames{long}; {walk.describe()}")
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from sorby.cli.choices import MARK
 from sorby.errors import ConfigError
 
 
@@ -22,6 +23,7 @@ def mix(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Condition of all pictures; repeatable.")
     ] = None,
     truncation: Annotated[float, typer.Option(help="0 to 1; lower: fewer kinds, fewer failures.", min=0, max=1)] = 1.0,
+    mark: Annotated[bool, typer.Option("--mark", help=MARK)] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:2, mps; auto picks.")] = "auto",
 ) -> None:
     """Mix the styles of pictures: coarse layers of one, fine layers of another, as a sheet."""
@@ -38,5 +40,5 @@ def mix(
     last = model.network.num_styles - 1
     mixed = layers_of(model, layers or f"{(last + 1) // 2}-{last}")
     left, top = seeds_of("--rows", rows), seeds_of("--columns", columns)
-    write_mixture(model, out, left, top, mixed, condition=asked, truncation=truncation)
+    write_mixture(model, out, left, top, mixed, condition=asked, truncation=truncation, mark=mark)
     typer.echo(f"{out}: seeds {rows} with {told(model, mixed)} of the seeds {columns}")

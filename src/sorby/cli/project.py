@@ -100,6 +100,8 @@ def _one(
             "synthetic": "right half",
             "generator": model.hash,
             "shows": f"search of the projection of {image.name}",
+            "projected": f"into {space}, {steps} steps, seed {seed}",
+            **{f"condition {name}": str(value) for name, value in found.conditions[0].items()},
         }
         write_video(film, frames, fps=24, about=about)
     at = f", at {model.card.space.tell(found.conditions[0])}" if found.conditions[0] else ""

@@ -20,7 +20,7 @@ from sorby.untrusted import MOST_TABLE, UNREADABLE, read_bytes, read_member, row
 TIME_STAMP = (1980, 1, 1, 0, 0, 0)
 
 ABOUT_MICROGRAPHS = ("parents.csv", "rejected.csv")
-TABLES = ("dataset.toml", "dataset.json", "manifest.csv", *ABOUT_MICROGRAPHS)
+TABLES = ("README.md", "dataset.toml", "dataset.json", "manifest.csv", *ABOUT_MICROGRAPHS)
 """Files of a dataset beside its pictures; the pictures are listed in manifest.csv."""
 
 

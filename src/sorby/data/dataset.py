@@ -3,6 +3,7 @@
     00000/NAME.png     the patches, square, 8-bit, one or three channels
     dataset.json       labels as StyleGAN tools read them
     manifest.csv       one row a patch, see `Patch`
+    README.md          the card: all of it in words
     dataset.toml       recipe, conditions, licence, hashes
 
 A zip or folder of PNG files without a manifest, as other StyleGAN tools write it, opens too.
@@ -22,6 +23,7 @@ from jaxtyping import Float32, Int, UInt8
 
 from sorby.conditions import ConditionSpace
 from sorby.data.archive import Archive, Writer, new_archive, open_archive
+from sorby.data.card import CARD, data_card
 from sorby.data.foreign import holds_foreign, open_foreign
 from sorby.data.manifest import CONDITION_PREFIX, Patch, Split, read_manifest, stylegan_labels, write_manifest
 from sorby.data.pixels import decode, encode, pixel_hash, shape_of
@@ -29,7 +31,7 @@ from sorby.data.shards import ShardArchive, ShardWriter
 from sorby.data.table import TABLE, PatchTable, TableBuilder, open_table
 from sorby.errors import ConfigError, DataError
 from sorby.micrograph import common_size
-from sorby.untrusted import first_words, is_plain_name, parse_toml
+from sorby.untrusted import first_words, is_plain_name, parse_toml, rows_of
 
 __all__ = ["Dataset", "DatasetWriter", "Patch", "Split", "is_dataset", "write_dataset"]
 
@@ -49,6 +51,7 @@ class Dataset:
     channels: int  # 1 or 3
     archive: Archive = field(repr=False, compare=False)
     licence: str | None = None  # of the pictures, as given to `sorby prepare`
+    origin: str = ""  # how many pictures are no real micrographs; empty where nothing says so
 
     @classmethod
     def open(cls, path: Path | str) -> "Dataset":
@@ -56,8 +59,9 @@ class Dataset:
         path, archive = Path(path), open_archive(Path(path))
         if "dataset.toml" in archive.names():
             return cls._open_own(path, archive)
-        patches, space, size, channels, licence = open_foreign(path, archive)
-        return cls(path, PatchTable.of(patches), space, {}, size, channels, archive, licence)
+        patches, about, size, channels = open_foreign(path, archive)
+        table = PatchTable.of(patches)
+        return cls(path, table, about.space, {}, size, channels, archive, about.licence, about.origin)
 
     @classmethod
     def _open_own(cls, path: Path, archive: Archive) -> "Dataset":
@@ -68,6 +72,7 @@ class Dataset:
             patches, space = _table(path, archive, about), ConditionSpace(conditions=about["conditions"])
             recipe, size, channels = dict(about["recipe"]), about["size_px"], about["channels"]
             licence = None if about.get("licence") is None else str(about["licence"])
+            origin = str(about.get("origin", ""))
             _check_words(patches, space)
         except (KeyError, ValueError, TypeError, ConfigError) as error:
             raise DataError(f"{path}: its tables are damaged ({_fault(error)}): prepare the dataset again.") from error
@@ -77,7 +82,7 @@ class Dataset:
         first, expected = f"{path}: {patches[0].file}", (channels, size, size)
         if (came := shape_of(archive.read(patches[0].file), name=first)) != expected:
             raise DataError(f"{first} has shape {came}, expected {expected}: prepare the dataset again.")
-        return cls(path, patches, space, recipe, size, channels, archive, licence)
+        return cls(path, patches, space, recipe, size, channels, archive, licence, origin)
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -216,11 +221,23 @@ class DatasetWriter:
         channels: int,
         recipe: Mapping[str, Any],
         licence: str | None = None,
+        origin: str = "",
         tables: Mapping[str, str] | None = None,
     ) -> None:
         """Write labels, manifest, `tables` (further text files by name) and dataset.toml."""
         table = self._patches.table()
         texts = dict(tables or {})
+        rejected = texts.get("rejected.csv")
+        texts[CARD] = data_card(
+            table,
+            space=space,
+            size=size,
+            channels=channels,
+            recipe=recipe,
+            licence=licence,
+            origin=origin,
+            num_rejected=None if rejected is None else sum(1 for _ in rows_of(rejected)),
+        )
         if isinstance(self._writer, ShardWriter):
             for name, data in table.files().items():
                 self._writer.write(name, data)
@@ -230,6 +247,7 @@ class DatasetWriter:
             "format": FORMAT,
             "made_with": f"sorby {version('sorby')}",
             **({"licence": licence} if licence else {}),
+            **({"origin": origin} if origin else {}),
             "patches": len(table),
             "size_px": size,
             "channels": channels,

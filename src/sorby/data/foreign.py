@@ -31,6 +31,8 @@ class About(BaseModel):
     """Conditions that the labels encode; none where labels are all that is known of them."""
     licence: str | None = None
     """Of the pictures."""
+    origin: str = ""
+    """How many are no real micrographs."""
 
 
 class Foreign(BaseModel):
@@ -41,8 +43,8 @@ class Foreign(BaseModel):
     sorby: About = About()
 
 
-def open_foreign(path: Path, archive: Archive) -> tuple[tuple[Patch, ...], ConditionSpace, int, int, str | None]:
-    """Patches, conditions, size, channels and licence; every file is its own parent. Raises `DataError`."""
+def open_foreign(path: Path, archive: Archive) -> tuple[tuple[Patch, ...], About, int, int]:
+    """Patches, what is said of them, size and channels; every file is its own parent. Raises `DataError`."""
     names = archive.names()
     files = [name for name in names if name.lower().endswith(".png")]
     if not files:
@@ -55,7 +57,7 @@ def open_foreign(path: Path, archive: Archive) -> tuple[tuple[Patch, ...], Condi
         Patch(file=file, parent=file, width_px=size, height_px=size, pixel_size_um=um, conditions=condition)
         for file, condition in zip(files, values, strict=True)
     )
-    return patches, space, size, channels, table.sorby.licence
+    return patches, table.sorby.model_copy(update={"space": space}), size, channels
 
 
 def label_rows(path: Path) -> list[dict[str, str]]:

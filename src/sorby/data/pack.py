@@ -28,6 +28,7 @@ def pack(data: Dataset, out: Path, *, progress: Callable[[int], None] = lambda _
             channels=data.channels,
             recipe=data.recipe,
             licence=data.licence,
+            origin=data.origin,
             tables={name: data.archive.read(name).decode() for name in ABOUT_MICROGRAPHS if name in names},
         )
     return Dataset.open(out)

@@ -2,13 +2,15 @@
 
 import hashlib
 import io
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
-from PIL.PngImagePlugin import PngImageFile
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from sorby.errors import DataError
+from sorby.vendors import SOFTWARE
 
 CHANNELS = {"L": 1, "RGB": 3}
 MOST_SIDE = 8192
@@ -22,11 +24,13 @@ def pixel_hash(picture: UInt8[np.ndarray, "c h w"]) -> str:
     return digest.hexdigest()
 
 
-def encode(picture: UInt8[np.ndarray, "c h w"]) -> bytes:
-    """PNG of a grey or RGB picture."""
-    buffer = io.BytesIO()
+def encode(picture: UInt8[np.ndarray, "c h w"], about: Mapping[str, str] | None = None) -> bytes:
+    """PNG of a grey or RGB picture; one that is no real micrograph says so in `about`."""
+    buffer, text = io.BytesIO(), PngInfo()
+    for key, value in ({"Software": SOFTWARE, **about} if about else {}).items():
+        text.add_text(key, value)
     pixels = picture[0] if len(picture) == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0))
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=4)
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=4, pnginfo=text)
     return buffer.getvalue()
 
 

@@ -18,6 +18,7 @@ from sorby.data.recipe import Recipe
 from sorby.data.split import held_out_groups
 from sorby.data.survey import Rejected, Survey, look_at
 from sorby.errors import DataError
+from sorby.micrograph import is_synthetic
 from sorby.sources import ImageFile, find_images
 
 MOST_PREVIEWS = 3000
@@ -28,6 +29,8 @@ REMEDIES = {
     "smaller than a patch": "choose a smaller --size, or a larger --scale",
     "no pixel size": "give it with --pixel-size-um or --pixel-size-column",
     "too coarse": "choose a larger --um-per-px",
+    "generated picture": "give --synthetic to learn from generated pictures on purpose",
+    "marked": "draw them again without --mark",
     "no row in the labels": "add rows to the labels",
     "no label": "fill the column, or leave out its --condition",
 }
@@ -210,9 +213,20 @@ def _warnings(kept: Sequence[Survey], recipe: Recipe) -> tuple[str, ...]:
         found.append(f"{unknown} of {len(kept)} micrographs have no pixel size: nothing can be measured in µm on them.")
     if recipe.um_per_px is None and len(sizes) > 1:
         found.append("pixel sizes differ: --um-per-px brings all micrographs to one length scale.")
+    if told := origin_of(kept):
+        found.append(f"{told}, as they say themselves.")
     if recipe.held_out and len(groups) < 2:
         found.append("there is one micrograph or group: none could be held out.")
     return tuple(found)
+
+
+def origin_of(kept: Sequence[Survey]) -> str:
+    """How many are no real micrographs, by their own words; "" where none says so."""
+    kinds = {
+        "generated": sum(is_synthetic(survey.notes) for survey in kept),
+        "simulated": sum(survey.notes.get("simulated") == "true" for survey in kept),
+    }
+    return ", ".join(f"{number} of {len(kept)} images are {kind}" for kind, number in kinds.items() if number)
 
 
 def _nothing_left(rejected: Sequence[Rejected]) -> str:

@@ -23,7 +23,7 @@ from sorby.data.infobar import frame_rows
 from sorby.data.labels import NameIndex, value_of
 from sorby.data.manifest import Patch
 from sorby.data.pixels import encode, pixel_hash
-from sorby.data.plan import Kept, Plan, Progress, make_plan
+from sorby.data.plan import Kept, Plan, Progress, make_plan, origin_of
 from sorby.data.pool import in_order
 from sorby.data.quality import Measures
 from sorby.data.recipe import Recipe
@@ -33,6 +33,8 @@ from sorby.errors import DataError
 from sorby.micrograph import read_micrograph
 from sorby.untrusted import csv_of
 
+NOT_REAL = ("synthetic", "generator", "seed", "simulated")
+"""Notes that a patch takes over from its parent, where that is no real micrograph."""
 MEASURES = tuple(field.name for field in fields(Measures))
 
 
@@ -74,8 +76,9 @@ def carry_out(
             space=plan.space,
             size=plan.recipe.size,
             channels=1,
-            recipe=plan.recipe.model_dump(exclude_none=True),
+            recipe=plan.recipe.recorded(),
             licence=licence,
+            origin=origin_of([kept.survey for kept in plan.kept]),
             tables={"parents.csv": _parents_table(plan.kept), "rejected.csv": _rejected_table(plan)},
         )
     write_text(review_path(out), review_sheet(plan, title=out.name))
@@ -113,6 +116,7 @@ def _cut_one(
     survey, cutting = kept.survey, kept.survey.cutting
     grey = median(picture_of(survey), recipe.median)
     grey = grey if reference is None else match(grey, reference)
+    about = {name: survey.notes[name] for name in NOT_REAL if name in survey.notes}
     pictures = [picture[None] for picture in cutting.cut(cutting.resample(grey))]
     return [
         (
@@ -130,7 +134,7 @@ def _cut_one(
                 conditions=kept.conditions,
                 sha256=pixel_hash(picture),
             ),
-            encode(picture),
+            encode(picture, about),
         )
         for number, (picture, box) in enumerate(zip(pictures, cutting.boxes(), strict=True))
     ]

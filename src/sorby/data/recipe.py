@@ -1,5 +1,6 @@
 """Every setting of `sorby prepare`, once. A dataset records its recipe in dataset.toml."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -72,6 +73,10 @@ class Recipe(_Settings):
     """Take only images whose row has COLUMN=VALUE; values of one column are alternatives, columns must all agree."""
     allow_missing: bool = False
     """Let the labels name images that are not there."""
+    synthetic: bool = False
+    """Let in pictures that say that a generator drew them; they are rejected otherwise."""
+    keep_names: bool = False
+    """Record who, where and which from the files' headers: user, sample, stage position, date and the like."""
     held_out: float = Field(0.1, ge=0, lt=1)
     """Share of the micrographs that is held out, by group."""
     seed: int = Field(0, ge=0)
@@ -116,6 +121,14 @@ class Recipe(_Settings):
             if "=" not in choice:
                 raise ValueError(f"only is {choice!r}, expected COLUMN=VALUE")
         return self
+
+    def recorded(self) -> dict[str, Any]:
+        """For the dataset and its review sheet: a reference that lies elsewhere is named without the folders above
+        it, which may name a person.
+        """
+        reference = self.reference
+        shown = Path(reference).name if reference is not None and Path(reference).is_absolute() else reference
+        return self.model_copy(update={"reference": shown}).model_dump(exclude_none=True)
 
     @property
     def step(self) -> int:

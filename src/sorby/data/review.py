@@ -13,6 +13,8 @@ from jinja2 import Environment
 from sorby.data.plan import Kept, Plan
 from sorby.data.survey import Rejected
 
+LISTS = ("keep", "reject", "limits")
+"""Settings too long for the sheet."""
 MOST_BOXES = 400
 """Boxes drawn on one thumbnail."""
 
@@ -45,7 +47,7 @@ def previews(sheet: str) -> dict[str, bytes]:
 
 def _settings(plan: Plan) -> list[tuple[str, Any]]:
     """The recipe, without what is off and without long lists."""
-    settings = plan.recipe.model_dump(exclude_none=True, exclude={"keep", "reject", "limits"})
+    settings = {name: value for name, value in plan.recipe.recorded().items() if name not in LISTS}
     return [(name, _phrase(value)) for name, value in settings.items() if value not in ((), False, 0)]
 
 

@@ -30,7 +30,7 @@ SUFFIX = ".shards"
 INDEX = "index.npy"
 PICTURES_A_SHARD = 10_000
 OWN_FILES = re.compile(
-    r"shard-\d{5}\.tar|columns/\d+\.npy|columns\.json|index\.npy|dataset\.toml|parents\.csv|rejected\.csv"
+    r"shard-\d{5}\.tar|columns/\d+\.npy|columns\.json|index\.npy|dataset\.toml|parents\.csv|rejected\.csv|README\.md"
 )
 BLOCK = 512
 """Bytes of a tar's header, and what its files are filled up to."""

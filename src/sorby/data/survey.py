@@ -17,10 +17,16 @@ from sorby.data.quality import Fault, Measures, measure
 from sorby.data.recipe import Recipe
 from sorby.decode import Grey
 from sorby.errors import DataError
-from sorby.micrograph import Micrograph, read_micrograph
+from sorby.micrograph import Micrograph, is_synthetic, read_micrograph
 from sorby.sources import ImageFile
 
 PREVIEW_PX = 240
+NAMELESS = (
+    *("vendor", "instrument", "kV", "working_distance_mm", "detector", "magnification"),
+    *("pixel_size_from", "pixel_size", "bits", "pages", "alpha", "colour"),
+    *("synthetic", "generator", "seed", "simulated"),
+)
+"""Notes on a micrograph that go into a dataset; any program may have written others, and names into them."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ def look_at(file: ImageFile, row: Row, recipe: Recipe, *, preview: bool) -> Surv
         micrograph = read_micrograph(file)
     except DataError as error:
         return Rejected(file.name, Fault("unreadable", str(error).removeprefix(f"{file.name} ")))
+    if fault := _not_real(micrograph, recipe):
+        return Rejected(file.name, fault)
     raw = micrograph.grey
     top, bottom = frame_rows(to_8bit(raw, *grey_range(raw, recipe.grey_range))[0], recipe.info_bar)
     pixel_size, warnings = _pixel_size(micrograph, row, recipe)
@@ -94,7 +102,7 @@ def look_at(file: ImageFile, row: Row, recipe: Recipe, *, preview: bool) -> Surv
         grey_high=high,
         clipped=clipped,
         pixel_size_um=pixel_size,
-        notes=dict(micrograph.notes),
+        notes=_notes(micrograph, recipe),
         cutting=cutting,
         measures=measure(picture, grey, cracks=recipe.limits.crack > 0),
         sha256=hashlib.sha256(raw.tobytes()).hexdigest(),
@@ -102,6 +110,22 @@ def look_at(file: ImageFile, row: Row, recipe: Recipe, *, preview: bool) -> Surv
         preview=image,
         warnings=warnings,
     )
+
+
+def _not_real(micrograph: Micrograph, recipe: Recipe) -> Fault | None:
+    """Training on pictures of a generator, or on their mark, is no accident that anybody would see later."""
+    if "mark" in micrograph.notes:
+        return Fault("marked", micrograph.notes["mark"])
+    if is_synthetic(micrograph.notes) and not recipe.synthetic:
+        return Fault("generated picture", f"drawn by {micrograph.notes.get('generator', 'what is not told')[:12]}")
+    return None
+
+
+def _notes(micrograph: Micrograph, recipe: Recipe) -> dict[str, str]:
+    """What is known to name nobody; all else where names are to be kept."""
+    if recipe.keep_names:
+        return {**micrograph.notes, **micrograph.identity}
+    return {name: value for name, value in micrograph.notes.items() if name in NAMELESS}
 
 
 def picture_of(survey: Survey) -> UInt8[np.ndarray, "h w"]:

@@ -92,7 +92,9 @@ def _write_sheet(
         rows.append((f"{number}: {told}", pair.repeat(zoom, 2).repeat(zoom, 3)))
     size_um = None if source.pixel_size_um is None else source.pixel_size_um / zoom
     sheet = sheet_of_rows(rows, pixel_size_um=size_um)[..., 0]
-    write_micrograph(path, sheet, pixel_size_um=None, description={"synthetic": "true", "source": source.name})
+    drawn = [source.provenance(answer.seed, answer.chosen) for answer in answers]
+    about = {name: "; ".join(dict.fromkeys(one[name] for one in drawn)) for name in drawn[0]}
+    write_micrograph(path, sheet, pixel_size_um=None, description=about | {"source": source.name})
 
 
 def _table(candidates: Sequence[Candidate], task: Task, numbers: Sequence[Mapping[str, float]]) -> str:

@@ -116,6 +116,7 @@ def evaluate(
         generated_s2=correlation_of(samples[fakes], fakes.parents[:SAMPLE]),
         real_s2=correlation_of(samples[first.real], first.real.parents[:SAMPLE]),
         conditions=shown(conditions, found) if conditions else (),
+        about=fakes.about,
     )
     page = render(report, pictures, log=_log(generated))
     write_text(out / "scores.json", report.model_dump_json(indent=2) + "\n")

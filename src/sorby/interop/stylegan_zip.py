@@ -37,8 +37,8 @@ def write_stylegan_zip(
             progress(number)
         renamed = (replace(patch, file=name) for name, patch in zip(names, side.patches, strict=True))
         table = json.loads(stylegan_labels(renamed, data.space))
-        about = About(pixel_size_um=data.pixel_size_um, space=data.space, licence=data.licence)
-        table["sorby"] = about.model_dump(exclude_none=True)
+        about = About(pixel_size_um=data.pixel_size_um, space=data.space, licence=data.licence, origin=data.origin)
+        table["sorby"] = about.model_dump(exclude_none=True, exclude=None if data.origin else {"origin"})
         archive.write("dataset.json", json.dumps(table).encode())
     return len(side)
 

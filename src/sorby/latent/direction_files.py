@@ -24,7 +24,9 @@ from sorby.errors import ConfigError, WeightsError
 from sorby.generator import Generator, Values
 from sorby.latent.directions import Direction, offset
 from sorby.latent.effects import Effect
+from sorby.mark import MARKED, marked_all
 from sorby.micrograph import write_micrograph
+from sorby.models.place import name_of
 from sorby.report.sheet import sheet_of_rows
 from sorby.untrusted import MOST_WEIGHTS, csv_of, first_words, parse_json, read_bytes, read_text
 
@@ -44,8 +46,10 @@ def save_directions(
     seeds: Sequence[int],
     condition: Values | None,
     settings: Mapping[str, Any],
+    mark: bool = False,
 ) -> None:
     """Write the folder in one step. `seeds` are those of the measurement, `settings` what else decides the numbers.
+    With a `mark` each picture on the sheets says that it is synthetic in its pixels too.
 
     Raises `DataError` where `folder` holds files of others.
     """
@@ -65,7 +69,7 @@ def save_directions(
         write_text(new / ABOUT, json.dumps(about, indent=2) + "\n")
         write_text(new / EFFECTS, _table(directions, effects))
         for direction, row in zip(directions, effects, strict=True):
-            _write_sheet(new / f"{direction.name}.png", generator, direction, row, seeds[:ROWS], condition)
+            _write_sheet(new / f"{direction.name}.png", generator, direction, row, seeds[:ROWS], condition, mark=mark)
 
 
 def read_told(folder: Path) -> tuple[str, dict[str, str]]:
@@ -150,6 +154,8 @@ def _write_sheet(
     effects: Sequence[Effect],
     seeds: Sequence[int],
     condition: Values | None,
+    *,
+    mark: bool,
 ) -> None:
     """A row a seed, a column a step from -3 to 3 standard deviations; small pictures enlarged, to be told by eye."""
     zoom = max(SHEET_PX // generator.card.size, 1)
@@ -158,12 +164,21 @@ def _write_sheet(
     ]
     title = f"{direction.name}, {STEPS[0]:g} to {STEPS[-1]:g} sd; 1 sd: {tell(effects)}"
     rows = [
-        (title if i == 0 else "", pictures)
+        (title if i == 0 else "", marked_all(pictures) if mark else pictures)
         for i, pictures in enumerate(np.stack(columns, axis=1).repeat(zoom, 3).repeat(zoom, 4))
     ]
     size_um = generator.card.pixel_size_um
     sheet = sheet_of_rows(rows, pixel_size_um=None if size_um is None else size_um / zoom)
-    about = {"synthetic": "true", "generator": generator.hash, "direction": direction.name, "effect": tell(effects)}
+    about = {
+        "synthetic": "true",
+        "generator": generator.hash,
+        "seeds": ", ".join(map(str, seeds)),
+        "precision": name_of(generator.dtype),
+        **{f"condition {name}": str(value) for name, value in (condition or {}).items()},
+        "direction": direction.name,
+        "effect": tell(effects),
+        **(MARKED if mark else {}),
+    }
     write_micrograph(path, pixels_of(sheet.transpose(2, 0, 1)), pixel_size_um=None, description=about)
 
 

@@ -11,6 +11,7 @@ from sorby.draw import pixels_of
 from sorby.errors import ConfigError
 from sorby.generator import Generator
 from sorby.latent.walk import Point, Walk
+from sorby.mark import MARKED, marked, marked_all
 from sorby.measurement.measured import descriptor_table
 from sorby.measurement.units import unit_of
 from sorby.micrograph import write_micrograph
@@ -50,6 +51,7 @@ def write_walk(
     traces: Sequence[str] = (),
     how: Segmentation = BY_OTSU,
     scale_bar: bool = True,
+    mark: bool = False,
     on_frame: Callable[[int, int], None] | None = None,
 ) -> None:
     """Draw `frames` pictures evenly along a walk, to a film (.mp4, .gif), a sheet (.png), or a folder of TIFFs.
@@ -57,25 +59,26 @@ def write_walk(
     Under the pictures of a film stand a scale bar, where the pixel size is known, and curves of the descriptors named
     by `traces`, segmented as `how` says; for these the pictures are drawn twice, so that memory stays constant.
     `on_frame` is told after each picture how many are drawn, of how many; what it raises ends the film.
-    Every file says that it is synthetic. Raises `ConfigError` for unknown traces, or traces without a film.
+    Every file says that it is synthetic; with a `mark` each picture does in its pixels too.
+    Raises `ConfigError` for unknown traces, or traces without a film.
     """
     titles = [_title_of(name, walk.generator.card.pixel_size_um) for name in traces]
     suffix = out.suffix.lower()
-    about = about_walk(walk, walk.generator.hash)
+    about = about_walk(walk, walk.generator.hash) | (MARKED if mark else {})
     along = _Along(walk, frames, rounds=2 if traces else 1, on_frame=on_frame)
     if suffix in SUFFIXES:
         values = _measured(along, traces, how) if traces else np.zeros((0, frames))
         curves = dict(zip(titles, values, strict=True))
-        write_video(out, _film(along, curves, scale_bar=scale_bar), fps=fps, about=about)
+        write_video(out, _film(along, curves, scale_bar=scale_bar, mark=mark), fps=fps, about=about)
         return
     if traces:
         raise ConfigError(f"Traces are drawn under films: end the name of {out} in {' or '.join(SUFFIXES)}.")
     if suffix == ".png":
-        _write_sheet(along, out, about, scale_bar=scale_bar)
+        _write_sheet(along, out, about, scale_bar=scale_bar, mark=mark)
     elif suffix:
         raise ConfigError(f"{out} is no film: expected a name ending in .mp4, .gif or .png, or a folder.")
     else:
-        _write_frames(along, out, about)
+        _write_frames(along, out, about, mark=mark)
 
 
 def about_walk(walk: Walk, name: str) -> dict[str, str]:
@@ -106,7 +109,7 @@ class _Along:
 
 
 def _film(
-    along: _Along, curves: dict[str, Float[np.ndarray, " t"]], *, scale_bar: bool
+    along: _Along, curves: dict[str, Float[np.ndarray, " t"]], *, scale_bar: bool, mark: bool
 ) -> Iterator[UInt8[np.ndarray, "h w *c"]]:
     card = along.walk.generator.card
     zoom = max(FILM_PX // card.size, 1)
@@ -114,7 +117,9 @@ def _film(
     below = _bar(width, zoom, card.pixel_size_um) if scale_bar else np.zeros((0, width, 1), np.uint8)
     strip = Traces(curves, width_px=width) if curves else None
     for frame, picture in enumerate(along):
-        shown = np.concatenate([_enlarged(picture, zoom), np.broadcast_to(below, (*below.shape[:2], len(picture)))])
+        enlarged = picture.repeat(zoom, 1).repeat(zoom, 2)
+        above = (marked(enlarged) if mark else enlarged).transpose(1, 2, 0)
+        shown = np.concatenate([above, np.broadcast_to(below, (*below.shape[:2], len(picture)))])
         if strip is not None:
             shown = np.concatenate([np.broadcast_to(shown, (*shown.shape[:2], 3)), strip.at(frame)])
         yield shown[..., 0] if shown.shape[2] == 1 else shown
@@ -126,10 +131,6 @@ def _bar(width: int, zoom: int, pixel_size_um: float | None) -> UInt8[np.ndarray
     if pixel_size_um is None:
         return nothing
     return with_scale_bar(nothing, picture_px=width, pixel_size_um=pixel_size_um / zoom)
-
-
-def _enlarged(picture: UInt8[np.ndarray, "c h w"], zoom: int) -> UInt8[np.ndarray, "H W c"]:
-    return picture.repeat(zoom, 1).repeat(zoom, 2).transpose(1, 2, 0)
 
 
 def _measured(along: _Along, names: Sequence[str], how: Segmentation) -> Float[np.ndarray, "q t"]:
@@ -149,19 +150,21 @@ def _title_of(name: str, pixel_size_um: float | None) -> str:
     return f"{found[0].title}, {unit}" if unit else found[0].title
 
 
-def _write_sheet(along: _Along, out: Path, about: dict[str, str], *, scale_bar: bool) -> None:
+def _write_sheet(along: _Along, out: Path, about: dict[str, str], *, scale_bar: bool, mark: bool) -> None:
     """Pictures in the order of the walk, in rows (Lambard et al. 2023, figure 5)."""
     card = along.walk.generator.card
-    sheet = tile(np.stack(list(along)), columns=min(along.frames, MOST_COLUMNS))
+    pictures = np.stack(list(along))
+    sheet = tile(marked_all(pictures) if mark else pictures, columns=min(along.frames, MOST_COLUMNS))
     if scale_bar and card.pixel_size_um is not None:
         sheet = with_scale_bar(sheet, picture_px=card.size, pixel_size_um=card.pixel_size_um)
     write_micrograph(out, pixels_of(sheet.transpose(2, 0, 1)), pixel_size_um=card.pixel_size_um, description=about)
 
 
-def _write_frames(along: _Along, out: Path, about: dict[str, str]) -> None:
+def _write_frames(along: _Along, out: Path, about: dict[str, str], *, mark: bool) -> None:
     digits = len(str(along.frames - 1))
     size_um = along.walk.generator.card.pixel_size_um
     for frame, picture in enumerate(along):
         description = about | {"frame": f"{frame} of {along.frames}"}
         path = out / f"frame{frame:0{digits}d}.tif"
-        write_micrograph(path, pixels_of(picture), pixel_size_um=size_um, description=description)
+        shown = marked(picture) if mark else picture
+        write_micrograph(path, pixels_of(shown), pixel_size_um=size_um, description=description)

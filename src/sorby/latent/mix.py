@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from sorby.draw import pixels_of
 from sorby.errors import ConfigError
 from sorby.generator import Generator, Values
+from sorby.mark import MARKED, marked_all
 from sorby.micrograph import write_micrograph
 from sorby.models.place import name_of
 from sorby.report.plots import tile
@@ -77,10 +78,17 @@ def write_mixture(
     *,
     condition: Values | None = None,
     truncation: float = 1.0,
+    mark: bool = False,
 ) -> None:
-    """A sheet (.png or .tif): seeds of the rows at the left, of the columns on top, and their mixtures between."""
+    """A sheet (.png or .tif): seeds of the rows at the left, of the columns on top, and their mixtures between.
+
+    With a `mark` each picture says that it is synthetic in its pixels too.
+    """
     mixed = mix(generator, rows, columns, layers, condition=condition, truncation=truncation)
     left, top = (generator.images(seeds, truncation=truncation, condition=condition) for seeds in (rows, columns))
+    if mark:
+        left, top = marked_all(left), marked_all(top)
+        mixed = np.stack([marked_all(row) for row in mixed])
     blank = np.full_like(left[:1], 255)
     body = [np.concatenate([row[None], pictures]) for row, pictures in zip(left, mixed, strict=True)]
     sheet = tile(np.concatenate([blank, top, *body]), columns=1 + len(columns))
@@ -96,5 +104,6 @@ def write_mixture(
         "truncation": f"{truncation:g}",
         "precision": name_of(generator.dtype),
         **{f"condition {name}": str(value) for name, value in (condition or {}).items()},
+        **(MARKED if mark else {}),
     }
     write_micrograph(out, pixels_of(sheet.transpose(2, 0, 1)), pixel_size_um=card.pixel_size_um, description=about)

@@ -33,6 +33,7 @@ from sorby.micrograph import write_micrograph
 from sorby.report.plots import STYLE
 from sorby.report.sheet import sheet_of_rows
 from sorby.untrusted import MOST_WEIGHTS, first_words, parse_json, read_bytes, read_text
+from sorby.vendors import SOFTWARE
 
 TENSORS, ABOUT = "projection.safetensors", "projection.json"
 FILES = ("target.png", "projected.tif", "error.png", "sheet.png", TENSORS, ABOUT)
@@ -52,18 +53,19 @@ def save_projection(
         "synthetic": "true",
         "generator": generator.hash,
         "projection": f"projection of {target.name}",
+        "projected": f"into {space}, {steps} steps, seed {seed}",
         **{f"condition {key}": str(value) for key, value in projection.conditions[0].items()},
     }
     size_um = generator.card.pixel_size_um
     with new_folder(folder, ours=FILES) as new:
-        real = {"source": target.name, "synthetic": "false"}
         write_micrograph(
-            new / "target.png", pixels_of(target.picture), pixel_size_um=target.pixel_size_um, description=real
+            new / "target.png", pixels_of(target.picture), pixel_size_um=target.pixel_size_um, description=target.about
         )
         write_micrograph(new / "projected.tif", pixels_of(picture), pixel_size_um=size_um, description=drawn)
-        write_bytes(new / "error.png", _error_map(difference(target.picture, picture)))
+        apart = {"shows": "difference of an image and its projection, which is synthetic"}
+        write_bytes(new / "error.png", _error_map(difference(target.picture, picture), drawn | apart))
         sheet = _sheet(target, picture)
-        left = {"shows": "a real micrograph, its projection, which is synthetic, and their difference"}
+        left = {"shows": "an image, its projection, which is synthetic, and their difference"}
         write_micrograph(new / "sheet.png", pixels_of(sheet), pixel_size_um=None, description=drawn | left)
         write_text(new / ABOUT, json.dumps(about, indent=2) + "\n")
         tensors = {"ws": projection.ws[0], **{f"noise{i}": layer[0] for i, layer in enumerate(projection.noise)}}
@@ -146,7 +148,7 @@ def _about(
     }
 
 
-def _error_map(error: UInt8[np.ndarray, "1 h w"]) -> bytes:
+def _error_map(error: UInt8[np.ndarray, "1 h w"], about: dict[str, str]) -> bytes:
     """The difference in colours, with a scale in grey levels."""
     file = BytesIO()
     with rc_context(STYLE):
@@ -155,7 +157,7 @@ def _error_map(error: UInt8[np.ndarray, "1 h w"]) -> bytes:
         shown = axis.imshow(error[0], cmap="magma", vmin=0, vmax=max(int(error.max()), 1))
         axis.set_axis_off()
         figure.colorbar(shown, label="absolute difference in grey levels")
-        figure.savefig(file, format="png", dpi=120, metadata={"Software": None})
+        figure.savefig(file, format="png", dpi=120, metadata={"Software": SOFTWARE, **about})
     return file.getvalue()
 
 

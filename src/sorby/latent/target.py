@@ -1,6 +1,7 @@
 """A micrograph as a picture that a generator could have drawn: its size, its scale, 8 bits."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from sorby.data.grey import grey_range, to_8bit
 from sorby.data.patches import UnusableError, plan_cutting
 from sorby.data.recipe import Recipe
 from sorby.errors import ConfigError, DataError
-from sorby.micrograph import Micrograph, same_size
+from sorby.mark import check_unmarked
+from sorby.micrograph import Micrograph, said_synthetic, same_size
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,13 @@ class Target:
     pixel_size_um: float | None
     notes: tuple[str, ...]
     """What was done to the micrograph, and what is not known of it, for people."""
+    said: Mapping[str, str] = field(default_factory=dict)
+    """That the image is itself synthetic, and what drew it; empty where it does not say so."""
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What `picture` says of itself: nothing more than the image does of whether it is real."""
+        return {"source": self.name, "shows": "the part that is projected", **self.said}
 
 
 def target_of(micrograph: Micrograph, card: GeneratorCard) -> Target:
@@ -33,6 +42,7 @@ def target_of(micrograph: Micrograph, card: GeneratorCard) -> Target:
     """
     if card.network.channels != 1:
         raise ConfigError("This generator draws in colours, and a micrograph is grey: choose another generator.")
+    check_unmarked(micrograph)
     name, size_um, grey = Path(micrograph.source).name, micrograph.pixel_size_um, micrograph.grey
     both_known = size_um is not None and card.pixel_size_um is not None
     is_rescaled = both_known and not same_size(size_um, card.pixel_size_um)
@@ -55,5 +65,9 @@ def target_of(micrograph: Micrograph, card: GeneratorCard) -> Target:
         whose = "the generator" if size_um is not None else name
         notes.append(f"the pixel size of {whose} is not known: {name} is taken to be at the generator's scale")
     return Target(
-        name, np.ascontiguousarray(picture)[None], card.pixel_size_um if is_rescaled else size_um, tuple(notes)
+        name,
+        np.ascontiguousarray(picture)[None],
+        card.pixel_size_um if is_rescaled else size_um,
+        tuple(notes),
+        said_synthetic(micrograph.notes),
     )

@@ -116,4 +116,5 @@ def _write_overlay(folder: Path, number: int, measured: Measured) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{number:03d}-{Path(measured.field.name).stem.replace(' ', '-')}.png"
     picture = overlay(measured.field.grey, measured.described)
-    write_micrograph(folder / name, picture, pixel_size_um=None, description={"outlined by": "sorby measure"})
+    about = {"outlined by": "sorby measure", **measured.field.about}
+    write_micrograph(folder / name, picture, pixel_size_um=None, description=about)

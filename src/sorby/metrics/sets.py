@@ -16,7 +16,8 @@ from sorby.data.dataset import Dataset, Split, is_dataset
 from sorby.data.table import Field
 from sorby.errors import DataError
 from sorby.generator import Generator, Values
-from sorby.micrograph import common_size, read_micrograph
+from sorby.mark import check_unmarked
+from sorby.micrograph import common_size, is_synthetic, read_micrograph
 from sorby.shipped import located
 from sorby.sources import ImageFile, find_images
 
@@ -48,6 +49,8 @@ class ImageSet:
     """Moves under which the pictures that a generator learnt from counted as good as new ones."""
     augmentation: tuple[str, ...] = FAMILIES
     """Families that its training augmented with; all, where nobody knows."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """That the pictures are synthetic and what drew them, or that not all are real; empty where nothing says so."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -165,6 +168,7 @@ def of_dataset(data: Dataset, name: str) -> ImageSet:
         data.pixel_size_um,
         space=data.space,
         conditions=Field(data.patches, "conditions") if data.space.dim else (),
+        about={"origin": data.origin} if data.origin else {},
     )
 
 
@@ -211,6 +215,12 @@ def of_generator(
         conditions=tuple(drawn) if card.space.dim else (),
         symmetry=card.training.get("symmetry", "none"),
         augmentation=tuple(card.training["augmentation"].split(", ")) if "augmentation" in card.training else FAMILIES,
+        about={
+            "synthetic": "true",
+            "generator": generator.hash,
+            "seeds": f"{seeds[0]} to {seeds[-1]}",
+            "truncation": f"{truncation:g}",
+        },
     )
 
 
@@ -237,11 +247,21 @@ def _draw(
 def _of_files(path: Path) -> ImageSet:
     files = find_images([path])
     first = read_micrograph(files[0])
-    size_um = common_size(read_micrograph(file).pixel_size_um for file in files)
+    sizes_um, drawn_by = [], []
+    for file in files:
+        micrograph = read_micrograph(file)
+        check_unmarked(micrograph)
+        sizes_um.append(micrograph.pixel_size_um)
+        drawn_by += [micrograph.notes.get("generator", "not told")] if is_synthetic(micrograph.notes) else []
     digest = hashlib.sha256("".join(hashlib.sha256(file.read()).hexdigest() for file in files).encode()).hexdigest()
     load = partial(_read, files, first.grey.shape)
     names = tuple(file.name for file in files)
-    return ImageSet(path.name, names, np.arange(len(files)), load, digest, size_um)
+    return ImageSet(path.name, names, np.arange(len(files)), load, digest, common_size(sizes_um), about=_told(drawn_by))
+
+
+def _told(drawn_by: Sequence[str]) -> dict[str, str]:
+    """What pictures say together of which some are synthetic, by the generators of these."""
+    return {"synthetic": "true", "generator": "; ".join(dict.fromkeys(drawn_by))} if drawn_by else {}
 
 
 def _read(files: Sequence[ImageFile], shape: tuple[int, ...], indices: Sequence[int]) -> UInt8[np.ndarray, "n c h w"]:

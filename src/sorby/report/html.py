@@ -1,7 +1,7 @@
 """The evaluation as one page: no script, no other file, no network."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ Values = Float[np.ndarray, " _"]
 GRID_IMAGES = 24
 LONGEST_NAME = 24
 """Letters of a condition that leave room for a figure; longer ones are numbered in it."""
+SHOWN_AS_REAL = {"shown as": "real"}
 GRID_PX = 1600  # width of a page's two grids together, about
 
 EXPLANATIONS = {
@@ -80,6 +81,8 @@ class Pictures:
     real_s2: Sequence[Estimate]
     conditions: Sequence[AtCondition] = ()
     """Some of the conditions, evenly; empty where that was not asked for."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What generated pictures say of themselves, wherever they are taken out of the page."""
 
 
 def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any]]) -> str:
@@ -105,14 +108,22 @@ def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any
         explanations=EXPLANATIONS,
         score_notes=list(dict.fromkeys(note for score in report.scores for note in score.notes)),
         generated_grid=plots.grid(
-            pictures.generated[: rows * columns], columns=columns, pixel_size_um=report.pixel_size_um
+            pictures.generated[: rows * columns],
+            columns=columns,
+            pixel_size_um=report.pixel_size_um,
+            about=pictures.about,
         ),
-        real_grid=plots.grid(pictures.real[: rows * columns], columns=columns, pixel_size_um=report.real_pixel_size_um),
-        pairs=[(plots.grid(a[None], columns=1), plots.grid(b[None], columns=1)) for a, b in pictures.pairs],
+        real_grid=plots.grid(
+            pictures.real[: rows * columns],
+            columns=columns,
+            pixel_size_um=report.real_pixel_size_um,
+            about=SHOWN_AS_REAL,
+        ),
+        pairs=[_pair(*pair, about=pictures.about) for pair in pictures.pairs],
         margins=descriptor_plots.margins(report.descriptors),
         by_condition=descriptor_plots.by_condition(report.by_condition),
         has_unseen=any(not mean.seen for d in report.by_condition for mean in d.means),
-        condition_grids=_grids(report, pictures.conditions),
+        condition_grids=_grids(report, pictures),
         ridges=_ridges(report, pictures.conditions),
         with_interval=with_interval,
         share_of=share_of,
@@ -121,7 +132,7 @@ def render(report: Report, pictures: Pictures, *, log: Sequence[Mapping[str, Any
         quantiles=descriptor_plots.quantiles(
             report.descriptors, *(_columns(report, comparable(table)) for table in tables)
         ),
-        copies=[(plots.grid(a[None], columns=1), plots.grid(b[None], columns=1)) for a, b in pictures.copies],
+        copies=[_pair(*pair, about=pictures.about) for pair in pictures.copies],
         num_conditions=len({mean.condition for d in report.by_condition for mean in d.means}),
         most_conditions=descriptor_plots.MOST_CONDITIONS,
         least_images=LEAST_IMAGES,
@@ -148,16 +159,29 @@ def _columns(report: Report, table: Float[np.ndarray, "_ q"]) -> list[Values]:
     return [table[:, i][~np.isnan(table[:, i])] for i in places]
 
 
-def _grids(report: Report, conditions: Sequence[AtCondition]) -> list[tuple[AtCondition, str, str]]:
+def _pair(
+    generated: UInt8[np.ndarray, "_ h w"], real: UInt8[np.ndarray, "_ h w"], *, about: Mapping[str, str]
+) -> tuple[str, str]:
+    return plots.grid(generated[None], columns=1, about=about), plots.grid(real[None], columns=1, about=SHOWN_AS_REAL)
+
+
+def _grids(report: Report, pictures: Pictures) -> list[tuple[AtCondition, str, str]]:
     """Pictures of both sides at each condition (paper B, figure 2)."""
     columns = max(1, min(4, GRID_PX // 4 // report.size_px[0]))
     return [
         (
             at,
-            plots.grid(at.real[:columns], columns=columns, pixel_size_um=report.real_pixel_size_um),
-            plots.grid(at.generated[:columns], columns=columns, pixel_size_um=report.pixel_size_um),
+            plots.grid(
+                at.real[:columns], columns=columns, pixel_size_um=report.real_pixel_size_um, about=SHOWN_AS_REAL
+            ),
+            plots.grid(
+                at.generated[:columns],
+                columns=columns,
+                pixel_size_um=report.pixel_size_um,
+                about={**pictures.about, "condition": at.name},
+            ),
         )
-        for at in conditions
+        for at in pictures.conditions
     ]
 
 

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from PIL import Image
 
+from sorby.micrograph import encode_micrograph
 from sorby.microstructure.fraction import Estimate
 from sorby.report.scale_bar import with_scale_bar
 
@@ -45,12 +45,22 @@ PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Panels of the training curves: title, and columns of the log."""
 
 
-def grid(images: UInt8[np.ndarray, "n c h w"], *, columns: int, pixel_size_um: float | None = None) -> str:
-    """Images side by side, unscaled, as a PNG; above a scale bar where the pixel size is given."""
+def grid(
+    images: UInt8[np.ndarray, "n c h w"],
+    *,
+    columns: int,
+    pixel_size_um: float | None = None,
+    about: Mapping[str, str],
+) -> str:
+    """Images side by side, unscaled, as a PNG; above a scale bar where the pixel size is given.
+
+    `about` is written into it, so that it says what it is wherever it is saved.
+    """
     sheet = tile(images, columns=columns)
     if pixel_size_um is not None:
         sheet = with_scale_bar(sheet, picture_px=images.shape[3], pixel_size_um=pixel_size_um)
-    return _png(sheet)
+    pixels = sheet[..., 0] if sheet.shape[2] == 1 else sheet
+    return _uri("image/png", encode_micrograph(pixels, ".png", pixel_size_um=pixel_size_um, description=about))
 
 
 def tile(images: UInt8[np.ndarray, "n c h w"], *, columns: int) -> UInt8[np.ndarray, "H W c"]:
@@ -171,12 +181,6 @@ def svg_file(figure: Figure, *, transparent: bool = True) -> bytes:
     file = BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None}, transparent=transparent)
     return file.getvalue()
-
-
-def _png(picture: UInt8[np.ndarray, "h w c"]) -> str:
-    file = BytesIO()
-    Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(file, format="PNG", optimize=True)
-    return _uri("image/png", file.getvalue())
 
 
 def _uri(kind: str, data: bytes) -> str:

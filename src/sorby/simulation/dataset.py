@@ -21,6 +21,9 @@ from sorby.simulation.settings import Settings, Simulator, Values, Variable, mak
 from sorby.simulation.simulators import simulator_named
 
 LICENCE = "none needed: simulated"
+ORIGIN = "all pictures are simulated"
+SIMULATED = {"simulated": "true"}
+"""What each picture says of itself."""
 FIELD_IN_PICTURES = 4
 """Side of a simulated field in pictures, where no other is asked for."""
 
@@ -129,7 +132,12 @@ def carry_out(
                 num_patches += 1
             on_progress("simulating", done, len(plan.fields))
         writer.finish(
-            space=space_of(plan), size=plan.settings.size, channels=1, recipe=recipe_of(plan), licence=LICENCE
+            space=space_of(plan),
+            size=plan.settings.size,
+            channels=1,
+            recipe=recipe_of(plan),
+            licence=LICENCE,
+            origin=ORIGIN,
         )
     return Dataset.open(out)
 
@@ -224,7 +232,7 @@ def _patches(field: PlannedField, plan: Plan) -> list[tuple[Patch, bytes]]:
                 conditions=_written(field.values, plan.varied),
                 sha256=pixel_hash(picture),
             ),
-            encode(picture),
+            encode(picture, SIMULATED),
         )
         for number, ((x, y), picture) in enumerate(zip(corners, pictures, strict=True))
     ]

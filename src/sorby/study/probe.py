@@ -324,7 +324,8 @@ def _saved(state: State, generator: Generator, images: np.ndarray) -> tuple[floa
         checkpoint.save(state, out / "checkpoint")
         generator.save(out / "last")
         seconds = time.perf_counter() - began
-        write_micrograph(out / "samples.png", tile(images), pixel_size_um=None, description={})
+        about = {"synthetic": "true", "generator": generator.hash}
+        write_micrograph(out / "samples.png", tile(images), pixel_size_um=None, description=about)
         sizes = {"checkpoint": _bytes(out / "checkpoint"), "generator": _bytes(out / "last")}
         samples = (out / "samples.png").stat().st_size * Ticker.GRID / len(images)
     return seconds, {**sizes, "samples": samples}

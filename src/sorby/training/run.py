@@ -148,6 +148,7 @@ def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:
             "patches": len(data),
             "parent micrographs": len(data.parents),
             "licence": data.licence or "not stated",
+            **({"origin": data.origin} if data.origin else {}),
         },
         training={
             "preset": config.preset,
@@ -155,10 +156,15 @@ def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:
             "seed": config.seed,
             "augmentation": ", ".join(config.augment) or "none",
             "symmetry": config.symmetry,
-            **({"started from": config.start_from} if config.start_from else {}),
+            **({"started from": _nameless(config.start_from)} if config.start_from else {}),
         },
         sorby_version=__version__,
     )
+
+
+def _nameless(path: str) -> str:
+    """Of an absolute path the last folder alone: those above may name a person, and cards travel."""
+    return Path(path).name if Path(path).is_absolute() else path
 
 
 def _model(config: TrainConfig) -> dict[str, str]:
