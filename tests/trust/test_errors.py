@@ -24,7 +24,7 @@ JARGON = re.compile(
     r"NoneType|Traceback|<class|object at 0x|\btensor\(|Errno|ndarray|\bValidation|Input should|Value error"
 )
 DO = re.compile(
-    r"expected|\b(give|choose|check|copy|prepare|run|look|add|leave|save|export|name|write|make|move|remove|start|train|"
+    r"expected|\b(draw|give|choose|check|copy|prepare|run|look|add|leave|save|export|name|write|make|move|remove|start|train|"
     r"pip|set|ask|take|raise|lower|use|wait|try|load|correct|fill|mend|cut|find|pack|unpack|delete|project|import|"
     r"report|update|put|connect|go on|open|simulate|hold out|resample|merge|rename|see|goes? on|end|answer|judge|begin|"
     r"enlarge|did you mean|label|evaluate|walk|needs?|decide|bring|say|at most|at least|takes?)\b",
