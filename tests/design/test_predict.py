@@ -257,7 +257,7 @@ def test_labels_that_will_not_do_are_one_line_and_nothing_is_written(folder, tmp
         ({"inputs": ["grain"]}, "'grain' is not among the inputs"),
         ({"regressors": ["lasso"]}, "'lasso' is not among the regressors"),
         ({"inputs": []}, "nothing to predict from"),
-        ({"labels": None}, "say with --labels"),
+        ({"labels": None}, "give with --labels"),
         ({"property": "hardness:HV:class"}, "is a class"),
     ],
 )
