@@ -8,19 +8,21 @@ NO_MEMORY = (
     *("could not create a primitive", "could not create a memory object"),
 )
 """Words of PyTorch on each device, of C++, of the system when it loads a library or starts a thread, and of oneDNN."""
-OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+IS_FULL = (errno.ENOSPC, errno.EDQUOT)
+IS_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def what_is_lacking(error: BaseException) -> str | None:
     """What to say of an error that is the machine's and no bug; None for any other.
 
     >>> what_is_lacking(PermissionError(errno.EACCES, "Permission denied", "/data"))
-    "'/data' could not be read or written (Permission denied): free some space, or choose another place."
+    "'/data' could not be read or written (Permission denied): ask for the rights, or choose another place."
     >>> what_is_lacking(ValueError("negative"))
     """
-    if isinstance(error, OSError) and error.errno in OF_DISKS:
+    if isinstance(error, OSError) and error.errno in IS_FULL + IS_CLOSED:
         place = repr(error.filename) if error.filename else "A file"
-        return f"{place} could not be read or written ({error.strerror}): free some space, or choose another place."
+        remedy = "free some space" if error.errno in IS_FULL else "ask for the rights"
+        return f"{place} could not be read or written ({error.strerror}): {remedy}, or choose another place."
     if isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY):
         wanted = re.search(r"tried to allocate ([\d.]+ \w+)", str(error), re.IGNORECASE)
         more = f" ({wanted[1]} more were asked for)" if wanted else ""
