@@ -30,12 +30,14 @@ def test_memory_of_a_gpu_is_told_with_its_amount():
     assert "(2.50 GiB more were asked for)" in what_is_lacking(torch.OutOfMemoryError(text))
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
-def test_a_disk_that_takes_nothing_is_told_with_its_file(number):
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.ENOSPC, "free some space"), (errno.EROFS, "ask for the rights"), (errno.EACCES, "ask for the rights")],
+)
+def test_a_disk_that_takes_nothing_is_told_with_its_file(number, remedy):
     told = what_is_lacking(OSError(number, os.strerror(number), "runs/a.npz"))
-    assert told == (
-        f"'runs/a.npz' could not be read or written ({os.strerror(number)}): free some space, or choose another place."
-    )
+    said = f"'runs/a.npz' could not be read or written ({os.strerror(number)})"
+    assert told == f"{said}: {remedy}, or choose another place."
 
 
 @pytest.mark.parametrize(

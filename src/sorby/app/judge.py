@@ -122,7 +122,9 @@ def state(trial: GivenTrial) -> dict[str, Any]:
 def picture(trial: GivenTrial, number: int) -> Response:
     """A picture, from 0: until the test is over all are files of one kind and length, then a generated one says so."""
     if not 0 <= number < len(trial.items):
-        raise ConfigError(f"Picture {number + 1} is not in this test, which has {len(trial.items)}: load the page.")
+        raise ConfigError(
+            f"Picture {number + 1} is not in this test, which has {len(trial.items)}: load the page again."
+        )
     item = trial.items[number]
     data = _signed(trial, item) if trial.is_over and item.seed is not None else _unmarked(item.picture)
     return Response(data, media_type="image/png")

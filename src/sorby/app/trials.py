@@ -16,7 +16,7 @@ MOST_TRIALS = 300
 MOST_BYTES = 2**28
 """Of the pictures of all tests; of those that are over, the ones longest not looked at are forgotten first."""
 ABANDONED_S = 24 * 3600.0
-"""A test that nobody looked at for so long may be forgotten before it is over; wait."""
+"""A test that nobody looked at for so long may be forgotten before it is over."""
 
 
 @dataclass(eq=False)
