@@ -106,6 +106,20 @@ def test_a_simulated_dataset_is_marked_as_simulated(tmp_path):
     assert found["/ENTRY/simulation/config/simulator"] == {"value": "random-field"}
 
 
+@pytest.mark.parametrize("real", [0, 1])
+def test_a_dataset_is_a_simulation_where_all_of_its_micrographs_are_generated(tmp_path, real):
+    (tmp_path / "raw").mkdir()
+    for seed in range(2):
+        about = {"synthetic": "true", "generator": "abc", "seed": str(seed)} if seed >= real else {}
+        grey = texture(seed, (64, 64))
+        write_micrograph(tmp_path / f"raw/{seed}.tif", grey, pixel_size_um=0.25, description=about)
+    prepare([tmp_path / "raw"], tmp_path / "a.zip", recipe=make_recipe(size=32, synthetic=True), workers=1)
+    found = concepts(tmp_path / "a.zip", tmp_path)
+    assert f"{2 - real} of 2 images are generated" in found["/ENTRY/experiment_description"]["value"]
+    assert ("/ENTRY/sampleID/is_simulation" in found) == (real == 0)
+    assert (found.get("/ENTRY/simulation/config/generator") == {"value": "abc"}) == (real == 0)
+
+
 def test_another_suffix_is_refused_and_nothing_written(tmp_path):
     with pytest.raises(ConfigError, match=r"does not end in \.json"):
         export(tmp_path / "raw", out=tmp_path / "a.txt", metadata=True)

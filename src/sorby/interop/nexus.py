@@ -69,7 +69,7 @@ def _concepts(path: Path) -> Concepts:
 def _of_micrograph(path: Path) -> Concepts:
     micrograph = read_micrograph(path)
     notes, height, width = micrograph.notes, *micrograph.grey.shape
-    if is_synthetic(notes) or notes.get("simulated") == "true":
+    if _is_drawn(notes):
         drawn = {name: value for name, value in notes.items() if name not in ("synthetic", "simulated")}
         return _simulation(drawn) | _image(SIMULATED_IMAGE, width, height, micrograph.pixel_size_um)
     real = {"/ENTRY/sampleID/is_simulation": _entry(False)} if "vendor" in notes else {}
@@ -83,14 +83,26 @@ def _of_dataset(data: Dataset) -> Concepts:
     if data.space.conditions:
         conditions = "; ".join(condition.describe() for condition in data.space.conditions)
         about["/ENTRY/sampleID/description"] = _entry(conditions)
-    if data.recipe.get("simulator"):
-        config = {"simulator": data.recipe["simulator"], "seed": data.recipe.get("seed", "not told")}
+    notes = _notes(data)
+    if data.recipe.get("simulator") or (notes and all(map(_is_drawn, notes))):
+        drawn_by = "; ".join(dict.fromkeys(note["generator"] for note in notes if "generator" in note))
+        known = {"simulator": data.recipe.get("simulator"), "seed": data.recipe.get("seed"), "generator": drawn_by}
+        config = {name: value for name, value in known.items() if value not in (None, "")}
         return about | _simulation(config) | _image(SIMULATED_IMAGE, data.size, data.size, data.pixel_size_um)
-    notes = []
-    if "parents.csv" in data.archive.names():
-        rows = rows_of(data.archive.read("parents.csv").decode(errors="replace"))
-        notes = [dict(pair.split("=", 1) for pair in row.get("notes", "").split("; ") if "=" in pair) for row in rows]
     return about | _microscope(notes) | _image(MEASURED_IMAGE, data.size, data.size, data.pixel_size_um)
+
+
+def _notes(data: Dataset) -> list[dict[str, str]]:
+    """What is noted on each micrograph; none where the dataset has no table of them."""
+    if "parents.csv" not in data.archive.names():
+        return []
+    rows = rows_of(data.archive.read("parents.csv").decode(errors="replace"))
+    return [dict(pair.split("=", 1) for pair in row.get("notes", "").split("; ") if "=" in pair) for row in rows]
+
+
+def _is_drawn(notes: Mapping[str, str]) -> bool:
+    """Whether a generator or a simulation drew it, by its own words."""
+    return is_synthetic(notes) or notes.get("simulated") == "true"
 
 
 def _of_generator(generator: Generator) -> Concepts:
