@@ -90,7 +90,7 @@ def test_a_preview_is_of_the_sheet_and_where_that_is_gone_a_patch(script, steel,
     finally:
         shutil.move(tmp_path / "away.html", review_path(steel))
     np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(patch.content))), texture(1, (64, 96))[:32, :32])
-    assert lost.json()["error"] == "There is no preview of 'blurred.png'."
+    assert lost.json()["error"] == "There is no preview of 'blurred.png': take the names of its review."
 
 
 def test_decisions_of_two_people_add_up_and_can_be_taken_back(script, steel):

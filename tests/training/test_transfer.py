@@ -116,7 +116,7 @@ def test_a_run_that_was_started_from_another_goes_on_without_it(source, tiny_dat
     whole = train(tiny_dataset, tmp_path / "whole", config)
     shutil.rmtree(copied)
     assert_same_end(whole, train(tiny_dataset, tmp_path / "stopped", config))
-    assert Generator.load(whole).card.training["started from"] == str(copied)
+    assert Generator.load(whole).card.training["started from"] == "copied"  # without the folders above it
 
 
 @pytest.mark.parametrize(
