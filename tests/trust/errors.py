@@ -60,7 +60,6 @@ SELDOM = (
     'simulation/homogenise.py: ConfigError(f"no balance in {MOST_STEPS} steps: bri',
     "simulation/superimpose.py: DataError(f'No features of {one.name} and {other.",
     "study/cluster.py: ConfigError(\"A Ray cluster needs Ray: pip install '",
-    "study/cluster.py: ConfigError(f'There is no Ray cluster at {address} ",
     "study/plan.py: DataError(f'{study.dataset} has no conditions, wh",
     "study/probes.py: DataError(f'A run like {run.name} was tried and k",
     "study/proposals.py: ConfigError(\"A search needs Optuna: pip install 'so",
