@@ -130,6 +130,9 @@ def run(
                 count.stuck += 1
                 ended = _kill(begun.pid)
                 begun.wait()
+        finally:
+            if begun.poll() is None:  # interrupted by hand
+                _kill(begun.pid)
         if begun.returncode == 0:
             return True
         count.disturbed += 1
