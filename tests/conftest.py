@@ -43,7 +43,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["errors"] = SAID
         return
-    if session.config.cache:
+    if getattr(session.config, "cache", None):  # not with -p no:cacheprovider
         session.config.cache.set(CACHED, session.config.cache.get(CACHED, {}) | SAID)
 
 

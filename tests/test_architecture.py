@@ -34,3 +34,13 @@ def test_no_room_uses_one_below_it(path):
     else:
         allowed = set(ROOMS[: ROOMS.index(room_of(path)) + 1])
     assert rooms_imported_by(path) <= allowed
+
+
+def test_every_room_stands_once_in_the_picture():
+    picture = (ROOT / "docs" / "images" / "rooms.svg").read_text()
+    words = re.findall(r">([\w ]+)</text>", picture)
+    assert sorted(word for word in words if word in ROOMS) == sorted(ROOMS)
+    assert set(words) - set(ROOMS) == {
+        *("raw files", "Micrograph", "Dataset", "Generator", "pictures", "scores"),
+        *("read", "prepare", "train", "generate", "evaluate", "what a user meets", "what all stand on"),
+    }

@@ -87,9 +87,12 @@ def fill(folder: Path) -> None:
     (folder / "study.toml").write_text(STUDY.format(folder=folder))
 
 
-def finish(verb: Verb, folder: Path, out: Path, *, python: str = sys.executable) -> None:
+def finish(
+    verb: Verb, folder: Path, out: Path, *, python: str = sys.executable, env: Mapping[str, str] | None = None
+) -> None:
     """Run a command to its end; raises `RuntimeError` where it ends otherwise than well."""
-    done = subprocess.run(verb.words(folder, out, python), capture_output=True, text=True, timeout=LONGEST_S)
+    words = verb.words(folder, out, python)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LONGEST_S, env=env)
     if done.returncode:
         raise RuntimeError(f"{verb.command}: exit code {done.returncode}\n{done.stderr[-2000:]}")
 

@@ -1,27 +1,40 @@
 """How far the results of two environments are from each other, such as those of the oldest and the newest PyTorch.
 
-    python -m tests.trust.versions OLD/bin/python
+    python -m tests.trust.versions --python OLD/bin/python
+    python -m tests.trust.versions --set ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2
 
-Each verb works on the same data with this Python and with the other, in which Sorby is installed too. Printed is the
-largest difference of pictures, in grey levels and in the share of px that differ; of numbers, relative; and of weights,
-relative to the largest of their array.
+Each verb works on the same data here, and with another Python in which Sorby is installed too, or with other variables,
+such as those that keep the libraries to the instructions of an older processor. Printed is the largest difference of
+pictures, in grey levels and in the share of px that differ; of numbers, relative; and of weights, relative to the
+largest of their array.
 """
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load
 
 from sorby.decode import decode
-from tests.trust.verbs import BESIDE, TIMES, VERBS, fill, finish
+from tests.trust.verbs import BESIDE, TIMES, VERBS, Verb, fill, finish
 
 PICTURES = (".png", ".tif")
+
+
+def in_float32(verb: Verb) -> Verb:
+    """A training without the rounding of bfloat16, in which any other order of adding ends elsewhere."""
+    name = f"{verb.name} in float32"
+    return replace(verb, name=name, command=f"{verb.command} --set precision=float32", out=f"{verb.out}-float32")
+
+
+COMPARED = (*VERBS, *(in_float32(verb) for verb in VERBS if verb.name == "train"))
 
 
 def files(out: Path) -> Iterator[tuple[str, bytes]]:
@@ -74,20 +87,22 @@ def differences(name: str, one: bytes, other: bytes) -> Iterator[tuple[str, floa
 def main() -> None:
     """Print a table, a line a verb and kind of difference."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("python", help="the other environment's Python")
-    parser.add_argument("--only", nargs="+", choices=[verb.name for verb in VERBS])
+    parser.add_argument("--python", default=sys.executable, help="the other environment's Python")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="the other environment's variables")
+    parser.add_argument("--only", nargs="+", choices=[verb.name for verb in COMPARED])
     args = parser.parse_args()
+    there = {**os.environ, **dict(text.split("=", 1) for text in args.set)}
     print("| verb | largest difference in | is | where |\n| --- | --- | --- | --- |", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         fill(folder)
-        for verb in VERBS:
+        for verb in COMPARED:
             if args.only and verb.name not in args.only:
                 continue
             outs = [folder / place / verb.out for place in ("one", "other")]
-            for out, python in zip(outs, (sys.executable, args.python), strict=True):
+            for out, python, env in zip(outs, (sys.executable, args.python), (None, there), strict=True):
                 out.parent.mkdir(exist_ok=True)
-                finish(verb, folder, out, python=python)
+                finish(verb, folder, out, python=python, env=env)
             one, other = (dict(files(out)) for out in outs)
             assert one.keys() == other.keys(), one.keys() ^ other.keys()
             largest: dict[str, tuple[float, str]] = {}
