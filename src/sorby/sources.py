@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from sorby.errors import DataError
-from sorby.untrusted import UNREADABLE, is_plain_name, read_bytes, read_member
+from sorby.untrusted import UNREADABLE, first_words, is_plain_name, read_bytes, read_member
 
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 
@@ -66,7 +66,9 @@ class ImageFile:
                 return read_bytes(self.path.with_name(file), MAX_FILE_BYTES)
             return read_member(_open_zip(self.path), file, MAX_FILE_BYTES)
         except UNREADABLE as error:
-            raise DataError(f"{self.name} could not be read ({error}): copy it again from its source.") from error
+            raise DataError(
+                f"{self.name} could not be read ({first_words(error)}): copy it again from its source."
+            ) from error
 
 
 def find_images(sources: Sequence[str | Path]) -> list[ImageFile]:
@@ -143,7 +145,9 @@ def _in_zip(path: Path) -> list[ImageFile]:
     try:
         members = {info.filename: info for info in _open_zip(path).infolist() if not info.filename.endswith("/")}
     except UNREADABLE as error:
-        raise DataError(f"{path} is not a zip that can be read ({error}): pack the images again.") from error
+        raise DataError(
+            f"{path} is not a zip that can be read ({first_words(error)}): pack the images again."
+        ) from error
     for info in members.values():
         _check_member(path, info)
     images = sorted(name for name in members if _is_image(name) and not _is_hidden(PurePosixPath(name)))

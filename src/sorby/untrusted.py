@@ -68,11 +68,17 @@ def read_text(path: Path, most_bytes: int = MOST_SETTINGS, *, encoding: str = "u
 
 
 def first_words(error: Exception) -> str:
-    """What an error says, without the lines after its first; of a value that does not fit, where it is."""
+    """What an error says, without the lines after its first; of a value that does not fit, where it is.
+
+    >>> first_words(KeyError("size_px"))
+    "there is no 'size_px'"
+    """
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         return f"{where}: {unfit(first)}" if where else unfit(first)
+    if isinstance(error, KeyError) and error.args:
+        return f"there is no {error.args[0]!r}"
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return next(iter(said.splitlines()), type(error).__name__)
 

@@ -343,10 +343,40 @@ def deep_study(home: Path) -> None:
 
 
 LOOK = ("inspect {home}/it",)
-IMAGES = ("prepare {home}/raw --out {home}/out.zip --size 8", "measure {home}/raw --out {home}/out.csv")
-ZIPS = ("prepare {home}/it.zip --out {home}/out.zip --size 8", "measure {home}/it.zip --out {home}/out.csv")
-DATA = (*LOOK, "train {home}/it --out {home}/out --dry-run", "pack {home}/it --out {home}/out.shards")
-DRAW = (*LOOK, "generate {home}/it --num 1 --out {home}/out", "measure {home}/it --out {home}/out.csv")
+IMAGES = (
+    "prepare {home}/raw --out {home}/out.zip --size 8",
+    "measure {home}/raw --out {home}/out.csv",
+    "evaluate uhcs-64 {home}/raw --out {home}/out",
+)
+ZIPS = (
+    "prepare {home}/it.zip --out {home}/out.zip --size 8",
+    "measure {home}/it.zip --out {home}/out.csv",
+    "evaluate uhcs-64 {home}/it.zip --out {home}/out",
+)
+DATA = (
+    *LOOK,
+    "train {home}/it --out {home}/out --dry-run",
+    "pack {home}/it --out {home}/out.shards",
+    "evaluate uhcs-64 {home}/it --out {home}/out",
+    "predict {home}/it --property phase --out {home}/out",
+    "transfer uhcs-64 {home}/it --out {home}/out",
+    "export {home}/it --stylegan --out {home}/out.zip",
+    "project uhcs-64 {home}/it --out {home}/out",
+    "serve {home}/it --port 0",
+    "doctor {home}/it",
+)
+DRAW = (
+    *LOOK,
+    "generate {home}/it --num 1 --out {home}/out",
+    "measure {home}/it --out {home}/out.csv",
+    "evaluate {home}/it {home}/it --out {home}/out",
+    "interpolate {home}/it --out {home}/out.gif",
+    "mix {home}/it --out {home}/out.png",
+    "directions {home}/it --out {home}/out",
+    "design {home}/it --maximise contrast --out {home}/out",
+    "export {home}/it --onnx --out {home}/out.onnx",
+    "serve {home}/it --port 0",
+)
 STUDY = ("study run {home}/it.toml --out {home}/out",)
 TRAIN = "train {home}/valid.zip --out {home}/it --preset demo --kimg 0.016"
 

@@ -19,7 +19,7 @@ from sorby.data.recipe import Recipe, options
 from sorby.data.review import previews
 from sorby.data.verdicts import Verdict, decisions_of, recipe_of, verdicts
 from sorby.errors import ConfigError, DataError
-from sorby.untrusted import MOST_TABLE, read_text
+from sorby.untrusted import MOST_TABLE, first_words, read_text
 
 router = APIRouter(tags=["data"])
 
@@ -169,4 +169,4 @@ def _previews(sheet: Path, _: int) -> dict[str, bytes]:
     try:
         return previews(read_text(sheet, MOST_TABLE))
     except (OSError, ValueError) as error:
-        raise DataError(f"{sheet.name} cannot be read ({error}): prepare the dataset again.") from None
+        raise DataError(f"{sheet.name} cannot be read ({first_words(error)}): prepare the dataset again.") from None

@@ -16,6 +16,7 @@ from sorby.errors import DataError
 from sorby.inspect import of_run
 from sorby.study.status import seconds_an_image
 from sorby.training.tick import read_config, read_log
+from sorby.untrusted import first_words
 
 router = APIRouter(tags=["runs"])
 
@@ -71,7 +72,7 @@ def settings(request: Request, name: str, study: Study = None) -> dict[str, Any]
     try:
         facts = of_run(folder).facts
     except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"{folder.name} is being written just now ({error}): look again.") from None
+        raise DataError(f"{folder.name} is being written just now ({first_words(error)}): look again.") from None
     told = {key: "none" if value is None else value for key, value in flat(read_config(folder)).items()}
     return {"facts": dict(facts), "settings": told}
 

@@ -14,6 +14,7 @@ from sorby.app.opened import Opened
 from sorby.errors import ConfigError, DataError
 from sorby.study.file import read_study
 from sorby.study.status import Planned, planned, status_of
+from sorby.untrusted import first_words
 
 router = APIRouter(tags=["studies"])
 
@@ -30,7 +31,7 @@ def study(request: Request, name: str) -> dict[str, Any]:
         runs = _planned(folder, file.stat().st_mtime_ns, len(names_in(folder / "work", ".json")))
         status, title = status_of(folder, runs), read_study(file).title
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{name} is being written just now ({error}): look again.") from None
+        raise DataError(f"{name} is being written just now ({first_words(error)}): look again.") from None
     told = status.model_dump(mode="json", exclude={"folder"})
     figures, logs = names_in(folder, ".svg"), names_in(folder / "logs", ".log")
     return {"title": title or name, "counts": status.counts, **told, "figures": figures, "logs": logs}

@@ -79,12 +79,14 @@ def _listen(host: str, port: int) -> "socket.socket":
 
 def _password(file: Path | None) -> str | None:
     """Raises `ConfigError` where the file cannot be read or its first line is empty."""
+    from sorby.untrusted import first_words
+
     if file is None:
         return os.environ.get("SORBY_PASSWORD") or None
     try:
         first = file.read_text().splitlines()[:1]
     except (OSError, ValueError) as error:
-        raise ConfigError(f"--password-file {file} cannot be read ({error}): name a text file.") from None
+        raise ConfigError(f"--password-file {file} cannot be read ({first_words(error)}): name a text file.") from None
     if not first or not first[0]:
         raise ConfigError(f"--password-file {file} is empty: write the password as its first line.")
     return first[0]

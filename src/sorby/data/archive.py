@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from sorby.atomic import check_folder, new_file, new_folder
 from sorby.data.shards import INDEX, OWN_FILES, SUFFIX, ShardArchive, ShardWriter
 from sorby.errors import DataError
-from sorby.untrusted import MOST_TABLE, UNREADABLE, read_bytes, read_member, rows_of, stays_inside
+from sorby.untrusted import MOST_TABLE, UNREADABLE, first_words, read_bytes, read_member, rows_of, stays_inside
 
 TIME_STAMP = (1980, 1, 1, 0, 0, 0)
 
@@ -76,7 +76,9 @@ class ZipArchive:
         try:
             return read_member(self._file(), name, MOST_TABLE)
         except UNREADABLE as error:
-            raise DataError(f"{self.path}: {name} cannot be read ({error}): prepare the dataset again.") from error
+            raise DataError(
+                f"{self.path}: {name} cannot be read ({first_words(error)}): prepare the dataset again."
+            ) from error
 
     def _file(self) -> zipfile.ZipFile:
         if self._process != os.getpid():
@@ -88,7 +90,7 @@ class ZipArchive:
             self._zip = zipfile.ZipFile(self.path)
         except UNREADABLE as error:
             raise DataError(
-                f"{self.path} is not a readable zip ({error}): give a dataset made by sorby prepare."
+                f"{self.path} is not a readable zip ({first_words(error)}): give a dataset made by sorby prepare."
             ) from error
         self._process = os.getpid()
 

@@ -67,6 +67,8 @@ class Dataset:
     def _open_own(cls, path: Path, archive: Archive) -> "Dataset":
         try:
             about = parse_toml(archive.read("dataset.toml").decode())
+            if not isinstance(about["format"], int):
+                raise ValueError(f"format is {about['format']!r}, expected a whole number")
             if about["format"] > FORMAT:
                 raise DataError(f"{path} has format {about['format']}, this Sorby reads up to {FORMAT}: update Sorby.")
             patches, space = _table(path, archive, about), ConditionSpace(conditions=about["conditions"])
@@ -75,7 +77,9 @@ class Dataset:
             origin = str(about.get("origin", ""))
             _check_words(patches, space)
         except (KeyError, ValueError, TypeError, ConfigError) as error:
-            raise DataError(f"{path}: its tables are damaged ({_fault(error)}): prepare the dataset again.") from error
+            raise DataError(
+                f"{path}: its tables are damaged ({first_words(error)}): prepare the dataset again."
+            ) from error
         if not patches:
             raise DataError(f"{path} lacks any patch: prepare the dataset again.")
         # Memory is taken for many pictures by what is said of them.
@@ -262,11 +266,6 @@ class DatasetWriter:
 def _about(patch: Patch) -> dict[str, Any]:
     """What a shard says beside a picture."""
     return {name: value for name, value in asdict(patch).items() if value not in ("", None) and name != "file"}
-
-
-def _fault(error: Exception) -> str:
-    """What is wrong with a table, on one line."""
-    return f"there is no {error.args[0]}" if isinstance(error, KeyError) else first_words(error)
 
 
 def write_dataset(

@@ -13,7 +13,7 @@ from sorby.data.plan import REMEDIES
 from sorby.data.quality import Fault, Measures
 from sorby.data.recipe import Recipe
 from sorby.errors import DataError
-from sorby.untrusted import rows_of
+from sorby.untrusted import first_words, rows_of
 
 MEASURED = ("pixel_size_um", *(field.name for field in fields(Measures)))
 
@@ -72,7 +72,9 @@ def verdicts(dataset: Dataset) -> list[Verdict]:
             for name, index, count in zip(dataset.parents, first, counts, strict=True)
         ]
     except (KeyError, ValueError) as error:
-        raise DataError(f"{dataset.path}: its tables are damaged ({error!r}): prepare the dataset again.") from None
+        raise DataError(
+            f"{dataset.path}: its tables are damaged ({first_words(error)}): prepare the dataset again."
+        ) from None
     return rejected + kept
 
 

@@ -16,7 +16,7 @@ from sorby.fields import Field, eight_bit
 from sorby.measurement.units import unit_of
 from sorby.metrics.features import FeatureNetwork, extract_features
 from sorby.microstructure.describe import BY_OTSU, QUANTITIES, Segmentation, comparable, describe
-from sorby.untrusted import LONGEST_HEADER, MOST_TABLE, UNREADABLE, check_array, read_bytes, read_member
+from sorby.untrusted import LONGEST_HEADER, MOST_TABLE, UNREADABLE, check_array, first_words, read_bytes, read_member
 
 TILE_PX = 224
 """Micrographs are cut to squares of this side, or of their shorter one, so that features are not of a distorted one."""
@@ -125,7 +125,7 @@ def _read(path: Path) -> tuple[Float[np.ndarray, "n d"], list[str] | None]:
     # Numpy meets a damaged header in ways of its own.
     except (*UNREADABLE, TypeError, SyntaxError, IndexError, MemoryError) as error:
         raise DataError(
-            f"{path} cannot be read as latents ({error}): expected an .npz of numbers named `latents`."
+            f"{path} cannot be read as latents ({first_words(error)}): expected an .npz of numbers named `latents`."
         ) from error
     if table.ndim != 2 or (files is not None and len(files) != len(table)):
         names = "" if files is None else f" and {len(files)} files"

@@ -22,7 +22,7 @@ from sorby.interop.torch_files import tensors_in
 from sorby.models.conditioning import SLOW
 from sorby.models.layers import ACTIVATION_GAIN
 from sorby.models.stylegan2 import GeneratorNetwork
-from sorby.untrusted import parse_json, read_text
+from sorby.untrusted import first_words, parse_json, read_text
 
 ORIGIN = "lucidrains/stylegan2-pytorch"
 SIGN = "GE.initial_conv.weight"
@@ -132,4 +132,4 @@ def _speed(path: Path) -> float:
         speed = parse_json(read_text(beside)).get("lr_mlp", USUAL_SPEED) if beside.exists() else USUAL_SPEED
         return float(speed)
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{beside} cannot be read ({error}): mend it or move it away.") from None
+        raise WeightsError(f"{beside} cannot be read ({first_words(error)}): mend it or move it away.") from None

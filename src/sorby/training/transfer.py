@@ -87,7 +87,7 @@ def _go_on(state: State, source: Path, config: TrainConfig, *, say: Say) -> None
         tensors = _read(source / START)
         images_seen, p = int(numbers["images_seen"]), float(numbers["p"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"{source / START} cannot be read ({error}): import the file again.") from None
+        raise WeightsError(f"{source / START} cannot be read ({first_words(error)}): import the file again.") from None
     if images_seen >= config.total_images:
         seen = images_seen / 1000
         raise ConfigError(
