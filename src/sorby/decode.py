@@ -170,6 +170,8 @@ def _page_to_grey(page: Any, notes: dict[str, str]) -> Grey:
         pixels = np.moveaxis(pixels, 0, -1)
     pixels = pixels.reshape(page.imagelength, page.imagewidth, -1)
     if photometric == 3:
+        if page.colormap.dtype != np.uint16:
+            raise _RefusedError("has a palette of other numbers than 16-bit ones: save it as grey.")
         return _grey_of_palette(pixels[..., 0], page.colormap.T, notes)
     if photometric in (0, 1):
         return _grey_of_channels(_full_range(pixels, page.bitspersample, invert=photometric == 0), notes)
