@@ -48,6 +48,13 @@ def test_a_downloaded_picture_is_to_the_byte_what_generate_writes(client, opened
     assert f'filename="{path.name}"' in answer.headers["content-disposition"]
 
 
+def test_a_picture_is_marked_where_it_is_asked_for_and_as_generate_does(client, opened, tmp_path):
+    (path,) = draw(opened.generator("plain"), [7], tmp_path, suffix=".png", mark=True)
+    answer = client.get("/api/generators/plain/picture.png", params={"seed": 7, "mark": "true"})
+    assert answer.content == path.read_bytes()
+    assert answer.content != client.get("/api/generators/plain/picture.png", params={"seed": 7}).content
+
+
 def test_noise_of_another_seed_changes_the_picture_and_is_told_in_it(client, opened, tmp_path):
     answer = client.get("/api/generators/plain/picture.png", params={"seed": 1, "noise_seed": 2})
     (tmp_path / "a.png").write_bytes(answer.content)
@@ -96,9 +103,12 @@ def test_a_person_draws_a_picture_and_a_grid_and_saves_one(page, site, tmp_path)
     assert page.locator("figure img").count() == 16
     assert picture_shape(page.locator("figure img").first.get_attribute("src")) == (32, 32)
     with page.expect_download() as download:
+        page.get_by_label("Mark what is saved as SYNTHETIC").check()
         page.get_by_role("link", name="First as TIFF").click()
     download.value.save_as(tmp_path / "a.tif")
-    assert read_micrograph(tmp_path / "a.tif").pixel_size_um == pytest.approx(0.25)
+    saved = read_micrograph(tmp_path / "a.tif")
+    assert saved.pixel_size_um == pytest.approx(0.25)
+    assert "SYNTHETIC" in saved.notes["mark"]
 
 
 def test_a_number_outside_the_data_is_warned_of_beside_the_slider_and_above_the_picture(page, site):

@@ -43,6 +43,8 @@ def test_the_sheet_is_to_the_byte_what_mix_writes(client, opened, tmp_path):
     query = {"rows": "0-1", "columns": "2", "layers": "4-7", "condition": ["phase=ferrite", "temperature=900"]}
     answer = client.get("/api/generators/steel/mixture.png", params=query)
     assert answer.content == (tmp_path / "a.png").read_bytes()
+    marked = client.get("/api/generators/steel/mixture.png", params={**query, "mark": "true"})
+    assert b"SYNTHETIC is drawn into" in marked.content
 
 
 @pytest.mark.parametrize("path", [f"{PLAIN}/mixtures", f"{PLAIN}/mixture.png"])

@@ -14,12 +14,14 @@ from sorby.app.given import GivenDesk, GivenGenerator
 from sorby.app.shown import measured, png, saved, scale_bar
 from sorby.draw import provenance
 from sorby.generator import Generator, Values
+from sorby.mark import MARKED, marked
 
 router = APIRouter(tags=["generate"])
 
 Truncation = Annotated[float, Query(ge=0, le=1, description="Lower: fewer kinds of picture, fewer failures.")]
 Condition = Annotated[list[str], Query(description="NAME=VALUE, one for each condition; none: as in the data.")]
 NoiseSeed = Annotated[int | None, Query(ge=0, lt=2**31, description="Seed whose noise all pictures have.")]
+Mark = Annotated[bool, Query(description="With the word SYNTHETIC in the pixels; leave it out of what is measured.")]
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ async def picture(
     drawing: Annotated[Drawing, Depends(_drawing)],
     suffix: str,
     seed: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+    mark: Mark = False,
 ) -> Response:
     """One picture as a `png` or `tif` with scale and provenance, to the byte what `sorby generate` writes."""
     one_of(suffix, ("png", "tif"), "Format")
@@ -109,6 +112,7 @@ async def picture(
     def work() -> Response:
         (drawn,) = drawing.draw([seed])
         size_um = drawing.generator.card.pixel_size_um
-        return saved(drawn, f"seed{seed:04d}.{suffix}", pixel_size_um=size_um, about=drawing.about(seed))
+        shown, about = (marked(drawn), drawing.about(seed) | MARKED) if mark else (drawn, drawing.about(seed))
+        return saved(shown, f"seed{seed:04d}.{suffix}", pixel_size_um=size_um, about=about)
 
     return await desk.answer(request, work)

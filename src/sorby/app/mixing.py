@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from sorby.app.asked import condition_of, seeds_of
-from sorby.app.generate import Condition, Truncation
+from sorby.app.generate import Condition, Mark, Truncation
 from sorby.app.given import GivenDesk, GivenGenerator
 from sorby.app.shown import png
 from sorby.draw import provenance
@@ -80,6 +80,7 @@ async def sheet(
     layers: Layers = None,
     truncation: Truncation = 1.0,
     condition: Condition = [],  # noqa: B006
+    mark: Mark = False,
 ) -> Response:
     """All mixtures as one picture, to the byte the sheet that `sorby mix` writes."""
     left, top, which = _few(rows, "rows"), _few(columns, "columns"), layers_of(generator, layers)
@@ -88,7 +89,7 @@ async def sheet(
     def work() -> bytes:
         with TemporaryDirectory(prefix="sorby-") as folder:
             out = Path(folder) / "mixture.png"
-            write_mixture(generator, out, left, top, which, condition=values, truncation=truncation)
+            write_mixture(generator, out, left, top, which, condition=values, truncation=truncation, mark=mark)
             return out.read_bytes()
 
     named = {"Content-Disposition": 'attachment; filename="mixture.png"'}

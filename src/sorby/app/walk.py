@@ -47,6 +47,7 @@ class FilmAsked(WalkAsked):
     fps: float = Field(24, ge=1, le=60)
     format: Literal["mp4", "gif"] = "mp4"
     traces: list[str] = Field([], max_length=4, description="Curves of descriptors under the picture.")
+    mark: bool = Field(False, description="With the word SYNTHETIC in each picture.")
 
 
 @router.get("/api/generators/{name}/map")
@@ -123,7 +124,15 @@ async def film(request: Request, generator: GivenGenerator, desk: GivenDesk, ask
     def work(job: Job) -> dict[str, Any]:
         with TemporaryDirectory(prefix="sorby-") as folder:
             out = Path(folder) / f"walk.{asked.format}"
-            write_walk(walk, out, frames=asked.frames, fps=asked.fps, traces=asked.traces, on_frame=job.report)
+            write_walk(
+                walk,
+                out,
+                frames=asked.frames,
+                fps=asked.fps,
+                traces=asked.traces,
+                mark=asked.mark,
+                on_frame=job.report,
+            )
             job.files[out.name] = out.read_bytes()
         return {"told": walk.describe(), "frames": asked.frames, "seconds": asked.frames / asked.fps}
 

@@ -1,5 +1,5 @@
 // A walk recorded as a film.
-import { choice, element, number, post, slider } from "./page.js";
+import { choice, element, markBox, number, post, slider } from "./page.js";
 import { jobControl } from "./job.js";
 
 /** `walk()` is what the API takes as a walk. */
@@ -7,12 +7,13 @@ export function filmControls(path, walk) {
   const frames = slider("Frames", { min: 2, max: 480, step: 1, value: 120 }, () => {});
   const fps = slider("Frames a second", { min: 1, max: 60, step: 1, value: 24 }, () => {});
   const format = choice("Format", [["mp4", "MP4"], ["gif", "GIF"]], () => {});
+  const mark = markBox();
   const curves = element("div", { class: "curves" });
   const shown = element("div", { "aria-live": "polite" });
   let address = null;
 
   const begin = () => post(`${path}/walk/film`, {
-    ...walk(), frames: frames.value, fps: fps.value, format: format.value,
+    ...walk(), frames: frames.value, fps: fps.value, format: format.value, mark: mark.on,
     traces: [...curves.querySelectorAll("input:checked")].map((box) => box.value),
   });
   async function finished(job, key) {
@@ -29,7 +30,7 @@ export function filmControls(path, walk) {
   const job = jobControl("Record film", begin, finished);
   return {
     root: element("details", { class: "card" }, element("summary", {}, "Record a film"),
-      element("div", { class: "controls-inner" }, frames.root, fps.root, format.root,
+      element("div", { class: "controls-inner" }, frames.root, fps.root, format.root, mark.root,
         element("fieldset", {}, element("legend", {}, "Curves under the picture, at most four"), curves), job.root), shown),
     /** The descriptors that there can be curves of. */
     offer(measured) {

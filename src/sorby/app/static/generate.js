@@ -1,5 +1,5 @@
 // Pictures of seeds, at conditions, with what they measure.
-import { address, ask, choice, download, element, figure, latest, measuredTable, slider, warningsOf } from "./page.js";
+import { address, ask, choice, download, element, figure, latest, markBox, measuredTable, slider, warningsOf } from "./page.js";
 import { conditionPart } from "./part.js";
 
 export const title = "Generate";
@@ -11,6 +11,8 @@ export function start(panel, opened) {
   panel.append(controls, result);
   const which = choice("Generator", opened.generators.map((g) => g.name), () => build());
   let generator, seed, num, truncation, noise, noiseOn, conditions;
+  let link = () => {};
+  const mark = markBox(() => link());
 
   const query = () => ({
     truncation: truncation.value,
@@ -29,13 +31,16 @@ export function start(panel, opened) {
       const caption = [`seed ${one.seed}`, one.told].filter(Boolean).join(", ");
       return figure(one.png, `Generated micrograph, ${caption}`, { bar: single ? bar : null, caption });
     });
-    const file = (suffix) => address(`${path}/picture.${suffix}`, { seed: seed.value, ...query() });
+    const links = element("p", { class: "row" });
+    const file = (suffix) => address(`${path}/picture.${suffix}`, { seed: seed.value, ...query(), mark: mark.on || null });
+    link = () => links.replaceChildren(download(file("tif"), single ? "TIFF with scale" : "First as TIFF"), download(file("png"), single ? "PNG" : "First as PNG"), mark.root);
+    link();
     return element("div", { class: "beside" },
       element("div", {}, element("div", { class: single ? "single" : "grid" }, figures),
         !single && bar ? figureScale(bar) : null),
       element("div", { class: "card" }, measuredTable(measured),
         generator.pixel_size_um === null ? element("p", { class: "quiet" }, "The data of this generator had no pixel size: lengths are in px.") : null,
-        element("p", { class: "row" }, download(file("tif"), single ? "TIFF with scale" : "First as TIFF"), download(file("png"), single ? "PNG" : "First as PNG"))));
+        links));
   };
   const figureScale = (bar) => element("p", { class: "quiet" }, `Each picture is ${Number((Number(bar.label.split(" ")[0]) / bar.share).toPrecision(3))} µm wide.`);
 

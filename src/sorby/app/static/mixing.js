@@ -1,5 +1,5 @@
 // Style mixing: rows of seeds, with the style of the columns in some layers.
-import { address, ask, choice, download, element, latest, slider, warningsOf } from "./page.js";
+import { address, ask, choice, download, element, latest, markBox, slider, warningsOf } from "./page.js";
 import { conditionPart, part, textField } from "./part.js";
 
 export function mixingPart(generator) {
@@ -21,6 +21,8 @@ export function mixingPart(generator) {
 
   const query = () => ({ rows: rows.value, columns: columns.value, layers: `${first.value}-${last.value}`, truncation: truncation.value, condition: conditions.values });
   const image = (src, alt) => element("img", { src, alt: `Generated micrograph, ${alt}` });
+  const links = element("p", { class: "row" }), mark = markBox(() => link());
+  const link = () => links.replaceChildren(download(address(`${path}/mixture.png`, { ...query(), mark: mark.on || null }), "Sheet as PNG"), mark.root);
   const draw = latest(async (signal) => {
     const answer = await ask(`${path}/mixtures`, query(), { signal });
     const head = (kind, { seed, png }) => element("th", { scope: kind }, image(png, `seed ${seed}`), `seed ${seed}`);
@@ -29,7 +31,8 @@ export function mixingPart(generator) {
       element("thead", {}, element("tr", {}, element("td"), answer.columns.map((one) => head("col", one)))),
       element("tbody", {}, answer.mixed.map((pictures, i) => element("tr", {}, head("row", answer.rows[i]),
         pictures.map((png, k) => element("td", {}, image(png, `seed ${answer.rows[i].seed} with ${answer.told} of seed ${answer.columns[k].seed}`))))))),
-    element("p", { class: "row" }, download(address(`${path}/mixture.png`, query()), "Sheet as PNG")));
+    links);
+    link();
   });
   draw();
   return { root: part("Style mixing", about, [rows.root, columns.root, first.root, last.root, truncation.root, ...conditions.roots], result), end: draw.end };

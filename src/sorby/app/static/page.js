@@ -224,6 +224,12 @@ export function measuredTable(measured) {
     }), many ? [0, 3] : [0, 2]), segmented());
 }
 
+/** A box that asks for the word SYNTHETIC in the pixels of what is saved. */
+export function markBox(onchange = () => {}) {
+  const box = element("input", { type: "checkbox", onchange });
+  return { root: element("label", { class: "inline" }, box, "Mark what is saved as SYNTHETIC"), get on() { return box.checked; } };
+}
+
 /** A link that looks like a button: the browser saves what it leads to. */
 export function download(href, text, name = "") {
   return element("a", { class: "button", href, download: name }, text);
