@@ -1,10 +1,11 @@
 # On a fresh clone, with Python 3.11 or newer and pip:
-#   make demo    the main job end to end on simulated micrographs, in minutes
-#   make test    all tests
-#   make wheel   the wheel, tried in an empty environment, and the list of what that holds (SBOM)
-#   make audit   whether a package that is pinned has a known weakness
-#   make bench   the short benchmarks; OFFICIAL=FOLDER sets the official StyleGAN2-ADA code beside them
-# Both install first, into .venv; a second time that takes no time.
+#   make demo       the main job end to end on simulated micrographs, in minutes
+#   make test       all tests
+#   make coverage   all tests, and how many branches of src/ they run
+#   make wheel      the wheel, tried in an empty environment, and the list of what that holds (SBOM)
+#   make audit      whether a package that is pinned has a known weakness
+#   make bench      the short benchmarks; OFFICIAL=FOLDER sets the official StyleGAN2-ADA code beside them
+# Each installs first, into .venv; a second time that takes no time.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,7 +16,7 @@ EXTRAS := dev tensorboard film design search ray postgres parallel serve onnx hu
 empty :=
 comma := $(empty),$(empty)
 
-.PHONY: install demo check test bench docs wheel audit lock
+.PHONY: install demo check test coverage bench docs wheel audit lock
 
 install: $(INSTALLED)
 
@@ -44,6 +45,12 @@ test: install
 docs: install
 	$(HASHED) -r requirements/docs.txt
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+coverage: install
+	$(BIN)/coverage erase
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/coverage run -m pytest -n auto --maxprocesses 8
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 bench: install
 	$(BIN)/python benchmarks/train.py --size 64 --width 0.25 --rounds 3 $(if $(OFFICIAL),--official $(OFFICIAL))
