@@ -132,6 +132,12 @@ def test_what_has_a_third_of_the_power_and_is_coarser_in_the_same_direction_is_h
     assert found.spacing_px == (None if held else pytest.approx(spacing, rel=0.001))
 
 
+@pytest.mark.parametrize("down", [1, -1])
+def test_what_is_coarser_and_a_little_askew_is_held_against_it_whichever_way_it_leans(down):
+    assert lamellar_spacing(waves((40, 0, 32), (31, down, 16))) == NONE
+    assert lamellar_spacing(waves((40, 32, 0), (31, 16, down))) == NONE
+
+
 @pytest.mark.parametrize(("lines", "light"), [((0, 16), (1, 0)), ((16, 0), (0, 1))])
 def test_light_that_changes_along_the_lamellae_is_not_held_against_them(lines, light):
     assert lamellar_spacing(waves((40, *lines), (36, *light))).spacing_px == pytest.approx(8, rel=0.001)

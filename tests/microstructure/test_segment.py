@@ -112,7 +112,7 @@ def test_ground_without_contrast_has_no_specks():
 
 @pytest.mark.parametrize(("window_px", "instead"), [(-1, 3), (1, 3), (2, 3), (10, 11)])
 def test_a_window_without_a_middle_is_refused_with_one_that_has_one(window_px, instead):
-    with pytest.raises(DataError, match=f"expected an odd number from 3; take {instead}\\."):
+    with pytest.raises(DataError, match=f"expected an odd number from 3; take {instead}\\.$"):
         local_mask(np.zeros((20, 20), np.uint8), window_px=window_px)
 
 
