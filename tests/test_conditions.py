@@ -87,19 +87,44 @@ def test_a_condition_without_known_range_still_says_what_it_expects():
         Condition(name="t", unit="C").encode("hot")
 
 
+@pytest.mark.parametrize(
+    ("limits", "covered"),
+    [({}, (5, 15, 25)), ({"low": 10}, (15, 25)), ({"high": 20}, (5, 15)), ({"low": 10, "high": 20}, (15,))],
+)
+def test_a_limit_that_is_not_known_limits_nothing(limits, covered):
+    condition = Condition(name="t", **limits)
+    assert tuple(value for value in (5, 15, 25) if condition.covers(value)) == covered
+
+
+@pytest.mark.parametrize(
+    ("fields", "described"),
+    [
+        ({"low": 800, "high": 1100, "unit": "°C"}, "t from 800 to 1100 °C"),
+        ({"low": 0.1, "high": 0.9}, "t from 0.1 to 0.9"),
+        ({"low": 800, "unit": "°C"}, "t, a number in °C"),
+        ({}, "t, a number"),
+        ({"kind": "class", "classes": ("a", "b"), "unit": "°C"}, "t one of a, b"),
+    ],
+)
+def test_a_condition_is_described_by_what_is_known_of_it(fields, described):
+    assert Condition(name="t", **fields).describe() == described
+
+
 def test_a_condition_given_twice_is_refused():
-    with pytest.raises(ConfigError, match="'rate' is given 2 times"):
-        ConditionSpace.from_rows(ROWS, ["rate", "temperature", "rate:1/s:log"])
+    with pytest.raises(ConfigError, match="'rate' is given 3 times"):
+        ConditionSpace.from_rows(ROWS, ["rate", "temperature", "phase", "temperature", "rate", "rate:1/s:log"])
 
 
-def test_a_single_value_encodes_to_zero_and_not_to_nan():
+def test_a_single_value_encodes_to_zero_and_another_by_its_difference():
     space = ConditionSpace.from_rows(ROWS[:1], ["temperature"])
     np.testing.assert_array_equal(space.encode({"temperature": 800}), [0])
+    np.testing.assert_array_equal(space.encode({"temperature": 803}), [3])
 
 
-def test_numbered_classes_are_in_the_order_of_their_numbers():
-    rows = [{"label": str(number)} for number in (10, 9, 2, 10)]
-    assert ConditionSpace.from_rows(rows, ["label::class"]).conditions[0].classes == ("2", "9", "10")
+def test_classes_are_in_the_order_of_their_numbers_and_then_of_the_alphabet():
+    rows = [{"label": label} for label in ("10", "oil", "9", "0.5", "0", "-1", "10", "air")]
+    classes = ConditionSpace.from_rows(rows, ["label::class"]).conditions[0].classes
+    assert classes == ("-1", "0", "0.5", "9", "10", "air", "oil")
 
 
 @pytest.mark.parametrize("value", ["bainite", "800"])
@@ -115,9 +140,11 @@ def test_a_value_that_is_no_number_is_refused(value):
 
 
 def test_missing_and_unknown_conditions_are_refused():
-    with pytest.raises(ConfigError, match="expected temperature, rate, phase"):
-        SPACE.encode({"temperature": 900})
-    with pytest.raises(ConfigError, match="expected none"):
+    with pytest.raises(ConfigError, match="given: rate, size; expected temperature, rate, phase: give"):
+        SPACE.encode({"rate": 1, "size": 3})
+    with pytest.raises(ConfigError, match="given: none; expected temperature, rate, phase"):
+        SPACE.encode({})
+    with pytest.raises(ConfigError, match="given: temperature; expected none"):
         ConditionSpace().encode({"temperature": 900})
 
 
@@ -126,9 +153,9 @@ def test_missing_and_unknown_conditions_are_refused():
     [
         (ROWS, "pressure", "no column 'pressure'; they have file, temperature"),
         ([{"t": ""}], "t", "empty"),
-        ([{"t": "5"}, {"t": "x"}], "t:C:linear", "'x'"),
-        ([{"t": "0"}], "t:C:log", "numbers above 0"),
-        ([], "t::linear", "no value"),
+        ([{"t": "5"}, {"t": "x"}], "t:C:linear", "holds 'x', expected numbers for"),
+        ([{"t": "0"}], "t:C:log", "holds '0', expected numbers above 0 for"),
+        ([], "t::linear", "holds no value, expected"),
     ],
 )
 def test_a_column_that_does_not_fit_is_a_data_error(rows, column, message):
@@ -150,13 +177,13 @@ def test_settings_are_frozen():
 def test_a_condition_is_told_with_its_unit_however_it_was_written():
     space = ConditionSpace.from_rows(
         [
-            {"temperature": "900", "rate": "0.001", "cooling": "air"},
-            {"temperature": "1000", "rate": "0.1", "cooling": "9"},
+            {"temperature": "900", "rate": "0.001", "cooling": "air", "grade": "1.0"},
+            {"temperature": "1000", "rate": "0.1", "cooling": "9", "grade": "1.50"},
         ],
-        ["temperature:°C", "rate:1/s:log", "cooling"],
+        ["temperature:°C", "rate:1/s:log", "cooling", "grade:% C:class"],
     )
-    told = "temperature 900 °C, rate 0.001 1/s, cooling air"
-    assert space.tell({"temperature": "900.0", "rate": 1e-3, "cooling": "air"}) == told
+    told = "temperature 900 °C, rate 0.001 1/s, cooling air, grade 1.50 % C"
+    assert space.tell({"temperature": "900.0", "rate": 1e-3, "cooling": "air", "grade": "1.50"}) == told
 
 
 @pytest.mark.parametrize(
@@ -182,7 +209,7 @@ def test_two_conditions_of_one_name_are_refused():
         ConditionSpace(conditions=(Condition(name="t"), Condition(name="t")))
 
 
-@pytest.mark.parametrize("values", [("1e308", "-1e308"), ("a\nb", "c")])
+@pytest.mark.parametrize("values", [("1e308", "-1e308"), ("1e308", "-1e308") * 8, ("a\nb", "c")])
 def test_labels_of_which_no_condition_can_be_made_are_one_line(values):
     with pytest.raises(DataError, match="labels give no condition"):
         ConditionSpace.from_rows([{"t": value} for value in values], ["t"])

@@ -8,6 +8,7 @@ from sorby.losses import (
     class_contrast,
     continuous_contrast,
     continuous_contrast_printed,
+    distances,
     gradient_penalty,
     logistic_fake,
     logistic_real,
@@ -17,6 +18,7 @@ from sorby.losses import (
     wasserstein_fake,
     wasserstein_real,
 )
+from sorby.seeds import Rows, rng_for
 
 
 def test_an_undecided_discriminator_costs_log_2_either_way():
@@ -64,6 +66,24 @@ def test_path_length_grows_with_the_generator_and_averages_over_its_layers():
     torch.testing.assert_close(both, math.sqrt(2) * one)
 
 
+def test_each_image_moves_in_a_direction_of_its_own_and_some_of_a_batch_in_theirs():
+    """Four equal images differ by their y alone; the second and third of the batch meet what they meet in it."""
+    ws = torch.zeros(4, 1, 16, requires_grad=True)
+    whole = path_lengths(ws.reshape(4, 1, 4, 4), ws, rng=rng_for(0))
+    assert whole.unique().numel() == 4
+    two = ws[1:3]
+    some = path_lengths(two.reshape(2, 1, 4, 4), two, rng=rng_for(0), rows=Rows(1, 3, of=4))
+    torch.testing.assert_close(some, whole[1:3])
+
+
+def test_a_path_length_can_be_descended():
+    """It is as many times longer as the generator is stronger, so that it grows at once by its own length."""
+    strength, ws = torch.ones((), requires_grad=True), torch.zeros(1, 1, 16, requires_grad=True)
+    length = path_lengths(strength * ws.reshape(1, 1, 4, 4), ws, rng=rng_for(0))
+    length.sum().backward()
+    torch.testing.assert_close(strength.grad, length.sum().detach())
+
+
 def test_a_critic_pays_for_low_scores_of_real_and_high_scores_of_generated_images():
     scores = torch.tensor([[2.0], [-1.0]])
     assert wasserstein_real(scores).tolist() == [[-2], [1]]
@@ -76,6 +96,14 @@ def test_the_gradient_penalty_of_a_linear_critic_is_the_square_of_its_slope_off_
     images = torch.randn(3, 1, 4, 4, requires_grad=True)
     scores = (images * weight).sum(dim=(1, 2, 3))[:, None]
     torch.testing.assert_close(gradient_penalty(scores, images), torch.full((3,), (norm - 1) ** 2))
+
+
+def test_the_gradient_penalty_can_be_descended():
+    """Of four weights of 3 the norm is 6; (6 - 1)^2 grows with each of them by 2 (6 - 1) 3 / 6."""
+    weight = torch.full((1, 1, 2, 2), 3.0, requires_grad=True)
+    images = torch.randn(1, 1, 2, 2, requires_grad=True)
+    gradient_penalty((images * weight).sum(dim=(1, 2, 3))[:, None], images).sum().backward()
+    torch.testing.assert_close(weight.grad, torch.full((1, 1, 2, 2), 5.0))
 
 
 CLASSES = torch.eye(8).repeat(16, 1)
@@ -143,9 +171,14 @@ def test_contrast_knows_no_length_no_order_and_no_turn_of_the_vectors():
     ):
         before = loss(image, condition, y)
         assert before.min() < before.max()
-        torch.testing.assert_close(loss(lengths * image, 3 * condition, y), before)
+        torch.testing.assert_close(loss(lengths * image, lengths.flip(0) * condition, y), before)
         torch.testing.assert_close(loss(image @ turn, condition @ turn, y), before, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(loss(image[order], condition[order], y[order]), before[order])
+
+
+def test_the_class_loss_is_computed_where_its_images_are():
+    elsewhere = torch.ones(4, 8, device="meta")
+    assert class_contrast(elsewhere, elsewhere, elsewhere, temperature=1).device.type == "meta"
 
 
 def test_equation_1_of_paper_b_as_printed_is_nothing_where_all_falls_into_one_point_and_mended_it_costs():
@@ -180,6 +213,14 @@ def test_contrast_of_equal_vectors_has_a_finite_gradient():
     y = torch.linspace(0, 1, 4)[:, None]
     continuous_contrast(image, y, alpha=0.5, delta=0.0).sum().backward()
     assert image.grad.isfinite().all()
+
+
+def test_equal_vectors_are_exactly_0_apart_however_many_there_are():
+    """|a|^2 + |b|^2 - 2 ab, which is faster for many, would be about 1e-3 off."""
+    vectors = torch.randn(40, 64, generator=rng_for(0)).repeat(2, 1)
+    found = distances(vectors)
+    assert torch.equal(found[:40, 40:].diag(), torch.zeros(40))
+    torch.testing.assert_close(found, (vectors[:, None] - vectors).norm(dim=2))
 
 
 def test_the_spread_is_the_root_mean_square_distance_of_all_pairs():

@@ -183,8 +183,8 @@ def parse_column(column: str) -> tuple[str, str | None, Kind | None]:
     >>> parse_column("phase")
     ('phase', None, None)
     """
-    name, unit, kind = (*column.split(":"), "", "")[:3] if column.count(":") <= 2 else ("", "", "")
-    if not name or kind not in ("", "linear", "log", "class"):
+    name, unit, kind = (*column.split(":"), "", "")[:3]
+    if not name or column.count(":") > 2 or kind not in ("", "linear", "log", "class"):
         raise ConfigError(
             f"Condition {column!r}: expected NAME, NAME:UNIT or NAME:UNIT:KIND with KIND linear, log or class."
         )

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sorby.microstructure.compare import Interval, agreement, is_lacking, verdicts
+from sorby.microstructure.compare import (
+    Interval,
+    agreement,
+    descriptor_error,
+    is_lacking,
+    overall,
+    shifts,
+    verdicts,
+)
 
 
 def sample(rng, num_parents, *, each=10, mean=5.0, between=1.0, within=1.0):
@@ -39,7 +47,8 @@ def test_equal_populations_agree():
     found = agreement(*sample(rng, 80), *apart(rng, 400))
     assert verdicts([found]) == ["agrees"]
     assert found.generated_mean == pytest.approx(5, abs=0.2)
-    assert found.num_parents == 80
+    assert (found.num_real, found.num_generated, found.num_parents) == (800, 400, 80)
+    assert found.p_value == 1
 
 
 @pytest.mark.parametrize(("mean", "sd"), [(6.5, None), (3.5, None), (5.0, 5.0), (5.0, 0.3)])
@@ -81,10 +90,15 @@ def left_out(values, parents):
     return np.array(means), np.array(variances)
 
 
-def test_the_intervals_are_those_of_leaving_out_one_parent_after_the_other():
-    """The same from every pair of values, and by trying ratios until one is just rejected."""
+@pytest.mark.parametrize("largest", [0, 1000])
+def test_the_intervals_are_those_of_leaving_out_one_parent_after_the_other(largest):
+    """The same from every pair of values, and by trying ratios until one is just rejected.
+
+    With nearly all real patches of one parent the side has one degree of freedom, and not a part of one.
+    """
     rng = np.random.default_rng(0)
     real, generated = unequal(rng, 20, correlation=0.6, sigma=0.3), unequal(rng, 25, correlation=0.4, sigma=0.3)
+    real = np.append(real[0], rng.normal(size=largest)), np.append(real[1], np.zeros(largest, int))
     found = agreement(*real, *generated)
     (*real_means, real_mean), (*real_variances, real_variance) = left_out(*real)
     (*means, mean), (*variances, variance) = left_out(*generated)
@@ -94,7 +108,7 @@ def test_the_intervals_are_those_of_leaving_out_one_parent_after_the_other():
 
     def quantile(*errors):
         numbers = [np.bincount(parents) for _, parents in (real, generated)]
-        freedoms = [n.sum() ** 2 / (n**2).sum() - 1 for n in numbers]
+        freedoms = [max(n.sum() ** 2 / (n**2).sum() - 1, 1) for n in numbers]
         return scipy.stats.t.ppf(0.95, sum(errors) ** 2 / sum(e**2 / f for e, f in zip(errors, freedoms, strict=True)))
 
     of_real = error((mean - np.array(real_means)) / np.sqrt(real_variances))
@@ -180,7 +194,16 @@ def test_too_few_parents_or_no_variation_give_nothing():
 
 @pytest.mark.parametrize(
     ("low", "high", "inside", "outside"),
-    [(-0.4, 0.4, True, False), (-0.6, 0.4, False, False), (0.6, 0.9, False, True), (-0.9, -0.6, False, True)],
+    [
+        (-0.4, 0.4, True, False),
+        (-0.6, 0.4, False, False),
+        (0.6, 0.9, False, True),
+        (-0.9, -0.6, False, True),
+        (-0.5, 0.4, False, False),
+        (-0.4, 0.5, False, False),
+        (0.5, 0.9, False, False),
+        (-0.9, -0.5, False, False),
+    ],
 )
 def test_an_interval_is_inside_or_outside_a_margin_only_as_a_whole(low, high, inside, outside):
     interval = Interval(0.0, low, high)
@@ -192,6 +215,13 @@ def test_generated_values_all_alike_differ():
     found = agreement(*sample(rng, 80), np.full(100, 5.0), np.arange(100))
     assert verdicts([found]) == ["differs"]
     assert math.isfinite(found.spread.low)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1000.0])
+def test_values_all_alike_count_as_a_millionth_of_the_spread_of_the_real_ones_in_any_unit(unit):
+    real, parents = balanced(20, mean=3.0, sd=2.0)
+    found = agreement(unit * real, parents, np.full(12, 3 * unit), np.arange(12))
+    assert found.spread.value == pytest.approx(math.log(1e-6 * math.sqrt(19 / 20)))
 
 
 @pytest.mark.parametrize("side", [0, 1])
@@ -215,6 +245,22 @@ def test_an_interval_that_touches_its_margin_has_a_p_value_of_twice_five_percent
     assert touching.p_value == pytest.approx(0.1, rel=0.15)
 
 
+@pytest.mark.parametrize("factor", [2.0, 0.5])
+def test_an_interval_of_the_spread_that_touches_its_margin_has_that_p_value_exactly(factor):
+    """The end of the interval is the ratio that is just rejected at 5 %, and the errors follow the size."""
+    rng = np.random.default_rng(0)
+    real, (values, parents) = sample(rng, 30), unequal(rng, 40, correlation=0.5, sigma=0.3)
+
+    def enlarged(by):
+        return agreement(*real, real[0].mean() + by * (values - values.mean()), parents)
+
+    plain = enlarged(1.0).spread
+    end = plain.low if factor > 1 else plain.high
+    touching = enlarged(factor / math.exp(end))
+    assert (touching.spread.low if factor > 1 else touching.spread.high) == pytest.approx(math.log(factor))
+    assert touching.p_value == pytest.approx(0.1)
+
+
 def test_what_differs_is_told_by_holms_procedure():
     """P-values against 0.05 / 4, / 3, / 2, / 1 in turn: the third is too large, so the fourth is not asked."""
     rng = np.random.default_rng(0)
@@ -222,6 +268,9 @@ def test_what_differs_is_told_by_holms_procedure():
     with_p = [type(found)(**(vars(found) | {"p_value": p})) for p in (0.03, 0.012, 0.04, 0.016)]
     assert verdicts(with_p) == ["open", "differs", "open", "differs"]
     assert verdicts(with_p[:1]) == ["differs"]
+    just, small, large = (type(found)(**(vars(found) | {"p_value": p})) for p in (0.05, 0.012, 0.06))
+    assert verdicts([just]) == ["differs"]
+    assert verdicts([large, small]) == ["open", "differs"]
     assert verdicts([]) == []
 
 
@@ -239,3 +288,31 @@ def test_what_most_real_and_hardly_any_generated_images_have_is_lacking(have_it,
     real, fake = (np.where(np.arange(20) < num, 3.0, np.nan) for num in (have_it, generated))
     assert is_lacking(real, np.arange(20) % parents, fake) == lacking
     assert not is_lacking(real, np.arange(20) % parents, fake[:5])
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ("aaao", "agrees"),
+        ("aaaaaaaaaoo", "agrees"),
+        ("aaaaaaaaooo", "open"),  # 8 of 11
+        ("ao", "open"),
+        ("oo", "open"),
+        ("", "open"),
+        ("aaaaaaaaaad", "differs"),
+    ],
+)
+def test_three_quarters_that_agree_are_enough_and_one_that_differs_is_too_much(found, expected):
+    words = {"a": "agrees", "o": "open", "d": "differs"}
+    assert overall([words[letter] for letter in found]) == expected
+
+
+def test_the_shift_of_each_descriptor_is_in_standard_deviations_of_the_real_images():
+    """5 and 9 are 2 from their mean; 1 is 3 deviations below. What no generated image has counts five of them."""
+    nan = math.nan
+    real = np.array([[5.0, 1.0, nan, 2.0], [9.0, 3.0, nan, 2.0], [nan, 2.0, nan, 2.0]])
+    generated = np.array([[1.0, nan, 1.0, 3.0], [nan, nan, 2.0, 4.0]])
+    found = shifts(real, generated)
+    np.testing.assert_array_equal(found, [-3, 5, nan, nan])
+    assert descriptor_error(found) == 4
+    assert descriptor_error(found[2:]) == 0

@@ -144,6 +144,20 @@ def test_distances_beyond_half_of_the_image_are_refused_with_the_largest_that_fi
         along(s2, axis=1, max_px=16)
     with pytest.raises(DataError, match="expected 0 to 19"):
         lineal_path(coins(0, (20, 30)), axis=0, max_px=20)
+    with pytest.raises(DataError, match="expected 0 to 10 in"):
+        radial(two_point(coins(0, (21, 30))), max_px=11)
+    with pytest.raises(DataError, match="expected 0 to 10 in"):
+        along(two_point(coins(0, (21, 30))), axis=0, max_px=11)
+    with pytest.raises(DataError, match="max_px is -1"):
+        along(s2, axis=1, max_px=-1)
+
+
+def test_up_to_no_distance_there_is_the_area_fraction_alone():
+    mask = coins(0, (20, 30))
+    s2, fraction = two_point(mask), pytest.approx([mask.mean()])
+    assert radial(s2, max_px=0) == fraction
+    assert along(s2, axis=1, max_px=0) == fraction
+    assert lineal_path(mask, axis=0, max_px=0) == fraction
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -221,6 +235,22 @@ def test_a_disc_is_crossed_twice_by_the_lines_that_meet_it_in_every_direction():
     disc = (y - 99.3) ** 2 + (x - 100.1) ** 2 < 60**2
     # Lines at unit distance: 120 of 200 meet it. Pairs of pixels that stick out of the image are 1 %.
     np.testing.assert_allclose(crossings(disc), 2 * 120 / 200**2, rtol=0.02)
+
+
+def test_a_pixel_in_the_middle_of_nine_is_crossed_by_each_pair_that_holds_it():
+    """Of 6 pairs side by side 2, of 4 by the corners 2, and of 2 a knight's move apart none."""
+    root = math.sqrt(2)
+    one = np.zeros((3, 3), bool)
+    one[1, 1] = True
+    found = crossings(one)
+    np.testing.assert_allclose(found, [2 / 6, 0, 2 / 4 / root, 0, 2 / 6, 0, 2 / 4 / root, 0])
+
+
+@pytest.mark.parametrize(("period", "width"), [(4, 2), (5, 1), (6, 1), (6, 2)])
+def test_the_direction_of_level_lamellae_is_zero_and_not_180(period, width):
+    """Rounding leaves 1e-18 of slope, either way."""
+    rows = np.arange(24) % period < width
+    assert anisotropy(np.tile(rows[:, None], (1, 30))).direction_deg == 0
 
 
 @pytest.mark.parametrize("angle_deg", [0, 30, 90, 135])

@@ -9,10 +9,16 @@ from sorby.microstructure.describe import (
     QUANTITIES,
     Descriptors,
     Segmentation,
+    comparable,
+    contrast_of,
     correlation_length,
     describe,
     describe_mask,
+    phase_masks,
+    white_of,
 )
+from sorby.microstructure.particles import labelled, particles
+from tests.microstructure.test_correlate import DENSITY, RADIUS, boolean_discs, union_of_two_discs
 
 
 def discs(*, size=256, pitch=32, radius=8.0, bright=200, dark=50):
@@ -71,13 +77,58 @@ def test_one_grey_has_no_phases_and_the_reason_is_told():
     found = describe(np.full((32, 32), 7, np.uint8))
     assert found.values == Descriptors(contrast=0.0)
     assert "grey values" in found.reason
+    assert (found.thresholds, found.particles) == ((), ())
+    assert np.array_equal(found.labels, np.zeros((32, 32)))
+    assert found.labels.dtype == np.int32
 
 
-def test_a_given_threshold_outside_the_greys_leaves_one_phase_and_the_reason_is_told():
-    found = describe(discs(), Segmentation(thresholds=(250,)))
-    assert found.values.area_fraction == 0
-    assert found.values.mean_chord is None
+@pytest.mark.parametrize(("threshold", "fraction"), [(250, 0.0), (10, 1.0)])
+def test_a_given_threshold_outside_the_greys_leaves_one_phase_and_the_reason_is_told(threshold, fraction):
+    found = describe(discs(), Segmentation(thresholds=(threshold,)))
+    assert found.values == Descriptors(area_fraction=fraction, contrast=contrast_of(discs()))
+    assert found.values.contrast == pytest.approx(discs().std())
+    assert (found.thresholds, found.particles) == ((threshold,), ())
     assert found.reason == "the image holds one phase only"
+
+
+def squares(*places, shape=(40, 50)):
+    """A mask of bars, each with its top, left, height and width."""
+    mask = np.zeros(shape, bool)
+    for top, left, height, width in places:
+        mask[top : top + height, left : left + width] = True
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("edges", "weights"),
+    [
+        # Of 40 x 50 places; clear of the edge are (40 - h - 1)(50 - w - 1).
+        ("correct", {(3, 3): 2000 / (36 * 46), (4, 12): 2000 / (35 * 37)}),
+        ("leave-out", {(3, 3): 1, (4, 12): 1}),
+        ("keep", {(3, 3): 1, (4, 12): 1, (10, 5): 1}),
+    ],
+)
+def test_particles_are_counted_by_the_rule_of_the_edge_and_means_are_by_their_weights(edges, weights):
+    """Two whole bars, one that the edge cuts, and a speck below the least area."""
+    mask = squares((10, 10, 3, 3), (20, 20, 4, 12), (0, 40, 10, 5), (35, 5, 2, 2))
+    values = describe_mask(mask, Segmentation(edges=edges)).values
+    total = sum(weights.values())
+    diameters = {sides: 2 * math.sqrt(math.prod(sides) / math.pi) for sides in weights}
+    aspect_ratios = {(3, 3): 1, (4, 12): 3, (10, 5): 2}
+    circularities = {p.area_px2: p.circularity for p in particles(labelled(mask), edges="keep")}
+    assert values.area_fraction == (9 + 48 + 50 + 4) / 2000
+    assert values.particle_density == pytest.approx(total / 2000)
+    assert values.mean_diameter == pytest.approx(sum(diameters[s] * w for s, w in weights.items()) / total)
+    assert values.mean_aspect_ratio == pytest.approx(sum(aspect_ratios[s] * w for s, w in weights.items()) / total)
+    expected = sum(circularities[math.prod(s)] * w for s, w in weights.items()) / total
+    assert values.mean_circularity == pytest.approx(expected)
+
+
+def test_a_dark_phase_has_a_hole_for_each_bright_disc():
+    found = describe(discs(), Segmentation(phase=0, smooth_px=0))
+    assert found.values.hole_density == 8 * 8 / 256**2
+    assert found.reason == ""
+    assert np.array_equal(found.labels > 0, discs() < 100)
 
 
 def test_a_mask_is_measured_as_it_is():
@@ -116,7 +167,83 @@ def test_the_correlation_length_of_random_pixels_is_below_one_and_of_stripes_gro
     assert two == pytest.approx(2 * one, rel=0.15)
 
 
-@pytest.mark.parametrize(("changes", "said"), [({"thresholds": (1, 2)}, "2 thresholds"), ({"phase": 2}, "phase is 2")])
+def test_the_correlation_length_of_a_boolean_model_is_that_of_its_two_point_probability():
+    """Phase and ground have one covariance, here that of the ground: the distance is found by trying."""
+    ground = math.exp(-DENSITY * math.pi * RADIUS**2)
+    r = np.linspace(0, 2 * RADIUS, 10001)
+    covariance = np.exp(-DENSITY * union_of_two_discs(r)) - ground**2
+    expected = r[np.argmax(covariance <= ground * (1 - ground) / math.e)]
+    found = [correlation_length(boolean_discs(seed)) for seed in range(24)]
+    error = np.std(found, ddof=1) / math.sqrt(len(found))
+    assert error < 0.1
+    assert np.mean(found) == pytest.approx(expected, abs=3 * error)
+
+
+def test_the_correlation_length_is_looked_for_up_to_half_of_the_image():
+    half = np.arange(24) < 12
+    assert 24 / 3 < correlation_length(np.tile(half, (24, 1))) < 24 / 2
+    assert correlation_length(np.tile(half, (4, 1))) is None
+
+
+def test_numbers_that_are_compared_have_their_lengths_as_logarithms_and_stay_otherwise():
+    lengths = {"mean_chord", "mean_free_path", "correlation_length", "mean_diameter"}
+    row = np.where([quantity.name in lengths for quantity in QUANTITIES], math.e**2, 0.0)
+    table = np.stack([row, np.full(len(row), np.nan)])
+    expected = [2.0 if quantity.name in lengths else 0.0 for quantity in QUANTITIES]
+    np.testing.assert_allclose(comparable(table), [expected, [np.nan] * len(row)])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "brightest", "white"),
+    [
+        (np.uint8, 9, 255),
+        (np.uint8, 255, 255),
+        (np.uint16, 255, 255),
+        (np.uint16, 256, 4095),
+        (np.uint16, 4095, 4095),
+        (np.uint16, 4096, 65535),
+        (np.uint16, 65535, 65535),
+    ],
+)
+def test_white_is_the_least_full_scale_that_holds_all_greys(dtype, brightest, white):
+    assert white_of(np.array([[0, brightest]], dtype)) == white
+
+
+@pytest.mark.parametrize(("step", "levels"), [(10 / 255, 10), (0.001, 1)])
+def test_a_threshold_is_moved_by_the_step_and_by_one_level_at_least(step, levels):
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
+    how = Segmentation(thresholds=(99,), smooth_px=0, step=step)
+    thresholds, masks = phase_masks(ramp, how, moves=(-1, 0, 1))
+    assert thresholds == (99,)
+    assert [mask[0].sum() for mask in masks] == [156 + levels, 156, 156 - levels]
+    local = Segmentation(window_px=31, smooth_px=0, min_area_px2=1, step=step)
+    grey = np.random.default_rng(0).integers(0, 256, (40, 40)).astype(np.uint8)
+    lower, unmoved, upper = phase_masks(grey, local, moves=(-1, 0, 1))[1]
+    assert lower.sum() > unmoved.sum() > upper.sum()
+
+
+@pytest.mark.parametrize(
+    "fits",
+    [{"phases": 4, "phase": -4}, {"phases": 2, "phase": -2}, {"window_px": 3}, {"phases": 4, "thresholds": (1, 2, 3)}],
+)
+def test_the_outermost_settings_of_a_segmentation_are_taken(fits):
+    assert vars(Segmentation(**fits)).items() >= fits.items()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"phases": 1}, "1 phases were asked for: expected 2 to 4"),
+        ({"phases": 5}, "5 phases were asked for"),
+        ({"window_px": 1}, "1 px: expected an odd number from 3"),
+        ({"window_px": 30}, "30 px: expected an odd number"),
+        ({"window_px": 31, "thresholds": (9,)}, "by itself: leave out thresholds and phases"),
+        ({"window_px": 31, "phases": 3}, "by itself: leave out"),
+        ({"thresholds": (1, 2)}, "2 thresholds came for 2 phases: expected 1"),
+        ({"phase": 2}, r"phase is 2: expected 0 \(the darkest\) to 1, or -1"),
+        ({"phase": -3}, "phase is -3"),
+    ],
+)
 def test_a_segmentation_that_cannot_be_is_refused(changes, said):
     with pytest.raises(DataError, match=said):
         Segmentation(**changes)

@@ -3,9 +3,10 @@ import math
 import numpy as np
 import pytest
 
+from sorby.errors import DataError
 from sorby.microstructure.correlate import mean_crossings
-from sorby.microstructure.describe import QUANTITIES, Segmentation, describe
-from sorby.microstructure.full import ALL_QUANTITIES, describe_fully, euler_density
+from sorby.microstructure.describe import QUANTITIES, Segmentation, contrast_of, describe
+from sorby.microstructure.full import ALL_QUANTITIES, FullDescriptors, describe_fully, euler_density
 from sorby.simulation.random_field import two_phase
 from tests.microstructure.test_describe import discs
 from tests.microstructure.test_lamellae import lamellae
@@ -63,12 +64,22 @@ def test_the_band_of_a_local_threshold_in_a_window_over_all_is_that_of_the_mean(
     assert fixed.band.high.area_fraction - fixed.band.low.area_fraction > 0.1
 
 
-def test_what_a_moved_threshold_leaves_without_a_value_is_not_in_the_band():
-    faint = discs(bright=104, dark=50)
-    found = describe_fully(faint, Segmentation(thresholds=(100,), smooth_px=0, step=5 / 255))
+@pytest.mark.parametrize(
+    ("grey", "threshold", "phase"), [(discs(bright=104, dark=50), 100, -1), (discs(bright=104, dark=208), 107, 0)]
+)
+def test_what_a_moved_threshold_leaves_without_a_value_is_not_in_the_band(grey, threshold, phase):
+    """The discs are lost with the threshold a step up, if they are bright, or down, if they are dark."""
+    found = describe_fully(grey, Segmentation(thresholds=(threshold,), phase=phase, smooth_px=0, step=5 / 255))
     assert found.band.low.area_fraction == 0
     assert found.band.low.boundary_density == 0
     assert found.band.low.mean_diameter == found.values.mean_diameter == found.band.high.mean_diameter
+
+
+def test_what_a_moved_threshold_finds_alone_is_in_the_band_of_what_is_there_without_it():
+    found = describe_fully(discs(bright=104), Segmentation(thresholds=(106,), smooth_px=0, step=5 / 255))
+    assert (found.values.area_fraction, found.values.mean_diameter) == (0, None)
+    assert found.band.high.area_fraction > 0.1
+    assert (found.band.low.mean_diameter, found.band.high.mean_diameter) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +128,19 @@ def test_a_marked_phase_has_no_band_and_the_micrograph_its_contrast_and_lamellae
 def test_one_grey_and_an_image_too_small_have_no_band_and_the_reason_is_told():
     for grey, said in ((np.full((32, 32), 7, np.uint8), "grey values"), (np.eye(2, dtype=np.uint8), "3 x 3")):
         found = describe_fully(grey)
-        assert (found.values.area_fraction, found.values.boundary_density, found.band) == (None, None, None)
+        assert found.values == FullDescriptors(contrast=contrast_of(grey))
+        assert (found.thresholds, found.particles, found.band) == ((), (), None)
+        assert np.array_equal(found.labels, np.zeros(grey.shape))
+        assert found.labels.dtype == np.int32
         assert said in found.reason
+
+
+def test_an_image_of_too_few_greys_for_its_phases_keeps_its_contrast_and_its_lamellae():
+    grey = lamellae(12, 30)
+    found = describe_fully(grey, Segmentation(phases=3, smooth_px=0))
+    assert "expected at least 3" in found.reason
+    assert found.values.contrast == pytest.approx(grey.std())
+    assert found.values.lamellar_spacing == pytest.approx(12, rel=0.01)
 
 
 @pytest.mark.parametrize("angle_deg", [0, 20, 45, 90])
@@ -159,6 +181,14 @@ def test_the_euler_number_counts_discs_less_holes_and_not_what_the_edge_makes():
     assert euler_density(~rolled) * 256**2 == pytest.approx(-64)
     for full in (np.zeros((5, 7), bool), np.ones((5, 7), bool)):
         assert euler_density(full) == 0
+
+
+def test_the_smallest_window_has_the_share_of_each_corner_pixel_and_a_line_has_none():
+    """A pixel that stands alone lies in the corners of four windows, two side by side in the sides of two."""
+    assert euler_density(np.array([[1, 0], [0, 0]], bool)) == 1 / 4
+    assert euler_density(np.array([[1, 1], [0, 0]], bool)) == 0
+    with pytest.raises(DataError, match="1 x 5 px; expected 2 x 2"):
+        euler_density(np.ones((1, 5), bool))
 
 
 def test_turning_by_90_degrees_changes_no_number():

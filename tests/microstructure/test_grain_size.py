@@ -46,9 +46,9 @@ def test_a_grain_size_number_is_two_to_its_power_of_grains_in_a_square_inch_at_1
 
 @pytest.mark.parametrize("value", [0, -1, math.nan])
 def test_a_grain_size_number_of_nothing_is_refused(value):
-    with pytest.raises(DataError, match="expected a number above 0"):
+    with pytest.raises(DataError, match=f"mean_intercept_mm is {value}: expected a number above 0"):
         grain_size_number(mean_intercept_mm=value)
-    with pytest.raises(DataError, match="expected a number above 0"):
+    with pytest.raises(DataError, match=f"per_mm2 is {value}: expected a number above 0"):
         grain_size_number_from_density(value)
 
 

@@ -19,6 +19,13 @@ def lamellae(spacing, angle_deg, *, share=0.5, noise=0.0, size=128, seed=0):
     return np.clip(grey, 0, 255).astype(np.uint8)
 
 
+def waves(*parts, shape=(128, 128)):
+    """Grey picture of waves, each with its amplitude in levels and its periods down and across the image."""
+    y, x = (axis / n for axis, n in zip(np.indices(shape), shape, strict=True))
+    phases = ((amplitude, 2 * math.pi * (down * y + across * x) + 1) for amplitude, down, across in parts)
+    return np.rint(128 + sum(amplitude * np.cos(phase) for amplitude, phase in phases)).astype(np.uint8)
+
+
 def angle_between(a_deg, b_deg):
     return abs((a_deg - b_deg + 90) % 180 - 90)
 
@@ -80,6 +87,66 @@ def test_sixteen_bits_give_what_eight_bits_give():
 def test_the_prominence_falls_with_noise():
     clear, noisy = (lamellar_spacing(lamellae(9.3, 20, noise=noise)).prominence for noise in (5, 50))
     assert clear > 10 * noisy > 1000
+
+
+@pytest.mark.parametrize(("down", "across"), [(0, 10), (10, 0), (9, 12)])
+def test_the_prominence_of_a_wave_without_noise_is_its_power_over_that_of_rounding(down, across):
+    """A window w takes a wave of amplitude a to a peak (a / 2 sum w)², and a variance of 1 / 12 to sum w² / 12."""
+    rows = np.exp(-18 * ((np.arange(128) - 63.5) / 128) ** 2)
+    over = rows.sum() ** 4 / np.square(rows).sum() ** 2
+    assert lamellar_spacing(waves((60, down, across))).prominence == pytest.approx(3 * 60**2 * over, rel=0.02)
+
+
+@pytest.mark.parametrize(("down", "across"), [(0, 6), (6, 0), (0, 51), (0, 63), (0, 64), (64, 0), (45, 45)])
+def test_spacings_down_to_two_pixels_and_up_to_a_sixth_of_the_image_are_found(down, across):
+    spacing = lamellar_spacing(waves((60, down, across))).spacing_px
+    assert spacing == pytest.approx(128 / math.hypot(down, across), rel=0.001)
+
+
+@pytest.mark.parametrize(("down", "across"), [(0, 5.4), (46, 46)])
+def test_spacings_beyond_are_not(down, across):
+    assert lamellar_spacing(waves((60, down, across))) == NONE
+
+
+@pytest.mark.parametrize("strong", [(11.5, -12.5), (16.5, 8.5), (0.5, 27.5), (27.5, 0.5)])
+@pytest.mark.parametrize("weak", [(0, 20), (20, 0), (14, 14)])
+def test_of_two_stacks_the_stronger_is_found_whether_or_not_it_falls_between_frequencies(weak, strong):
+    found = lamellar_spacing(waves((30, *weak), (34, *strong)))
+    assert found.spacing_px == pytest.approx(128 / math.hypot(*strong), rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("shape", "down", "across"),
+    [((260, 100), 64, 10), ((260, 100), -64, 10), ((100, 260), 10, 30), ((128, 128), 10, 30), ((64, 1500), 0, 700)],
+)
+@pytest.mark.parametrize(("share", "held"), [(0.2, False), (0.45, True)])
+def test_what_has_a_third_of_the_power_and_is_coarser_in_the_same_direction_is_held_against_it(
+    shape, down, across, share, held
+):
+    """The fundamental of an overtone; in the long image one between a sixth and a seventh of the frequency."""
+    part = 0.5 if across < 100 else 112 / 700
+    found = lamellar_spacing(
+        waves((40, down, across), (40 * math.sqrt(share), part * down, part * across), shape=shape)
+    )
+    spacing = 1 / math.hypot(down / shape[0], across / shape[1])
+    assert found.spacing_px == (None if held else pytest.approx(spacing, rel=0.001))
+
+
+@pytest.mark.parametrize("down", [1, -1])
+def test_what_is_coarser_and_a_little_askew_is_held_against_it_whichever_way_it_leans(down):
+    assert lamellar_spacing(waves((40, 0, 32), (31, down, 16))) == NONE
+    assert lamellar_spacing(waves((40, 32, 0), (31, 16, down))) == NONE
+
+
+@pytest.mark.parametrize(("lines", "light"), [((0, 16), (1, 0)), ((16, 0), (0, 1))])
+def test_light_that_changes_along_the_lamellae_is_not_held_against_them(lines, light):
+    assert lamellar_spacing(waves((40, *lines), (36, *light))).spacing_px == pytest.approx(8, rel=0.001)
+
+
+def test_a_bright_frame_that_the_window_hardly_sees_is_not_held_against_the_lamellae():
+    grey = waves((20, 0, 16))
+    grey[:4] = grey[-4:] = grey[:, :4] = grey[:, -4:] = 255
+    assert lamellar_spacing(grey).spacing_px == pytest.approx(8, rel=0.01)
 
 
 def one_band(rng, size=128):

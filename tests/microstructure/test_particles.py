@@ -78,6 +78,10 @@ def test_an_ellipse_at_any_angle_is_measured_as_drawn(a, b, length_bound, angle_
         np.testing.assert_allclose([found.x_px, found.y_px], centre, atol=0.2)
         assert abs((found.angle_deg - angle + 90) % 180 - 90) < angle_bound
         assert 0 <= found.angle_deg < 180
+        # Ramanujan's circumference of an ellipse; four directions are right on average over angles alone.
+        circumference = math.pi * (3 * (a + b) - math.sqrt((3 * a + b) * (a + 3 * b)))
+        assert found.perimeter_px == pytest.approx(circumference, rel=0.04)
+        assert found.circularity == pytest.approx(4 * math.pi * found.area_px2 / circumference**2, rel=0.08)
 
 
 @pytest.mark.parametrize("shape", [dumb_bell, c_shape])
@@ -99,6 +103,12 @@ def test_the_ellipse_of_a_rectangle_has_its_ratio_of_sides(width, height, angle)
     # ImageJ's own formula for a rectangular selection.
     axes = 2 / math.sqrt(math.pi) * np.sort([width, height])[::-1]
     assert [found.major_px, found.minor_px, found.angle_deg] == pytest.approx([*axes, angle])
+
+
+def test_a_direction_that_rounding_puts_below_zero_is_zero_and_not_180():
+    """Symmetric about the horizontal, the covariance of x and y comes to -1e-17."""
+    found = only(np.pad([[1, 0, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1], [1, 0, 1, 1]], 1) > 0)
+    assert 0 <= found.angle_deg < 1e-9
 
 
 def test_a_single_pixel_is_a_particle():
@@ -181,6 +191,7 @@ def test_pixels_at_a_corner_are_one_particle():
 @pytest.mark.parametrize("edges", ["correct", "leave-out", "keep"])
 def test_an_image_without_particles_gives_none(edges):
     assert particles(np.zeros((5, 5), int), edges=edges) == []
+    assert perimeters_px(np.zeros((5, 5), int)).size == 0
     assert density_per_px2([], shape=(5, 5)) == 0
 
 

@@ -94,11 +94,14 @@ def test_a_local_threshold_finds_discs_on_a_slope_where_one_threshold_fails():
     assert ((local_mask(grey, window_px=21) != discs)[inside]).mean() == 0
 
 
-def test_a_local_threshold_is_the_mean_of_the_mirrored_window_less_the_offset():
-    grey = np.random.default_rng(0).integers(0, 256, (9, 11)).astype(np.uint8)
-    mirrored = np.pad(grey.astype(float), 2, mode="symmetric")
-    means = np.lib.stride_tricks.sliding_window_view(mirrored, (5, 5)).mean(axis=(2, 3))
-    np.testing.assert_array_equal(local_mask(grey, window_px=5, offset=10), grey > means - 10)
+@pytest.mark.parametrize("window_px", [3, 5])
+@pytest.mark.parametrize(("num", "offset"), [(256, 10), (4, 0)])
+def test_a_local_threshold_is_the_mean_of_the_mirrored_window_less_the_offset(window_px, num, offset):
+    grey = np.random.default_rng(0).integers(0, num, (9, 11)).astype(np.uint8)
+    mirrored = np.pad(grey.astype(int), window_px // 2, mode="symmetric")
+    sums = np.lib.stride_tricks.sliding_window_view(mirrored, (window_px, window_px)).sum(axis=(2, 3))
+    expected = (grey.astype(int) + offset) * window_px**2 > sums
+    np.testing.assert_array_equal(local_mask(grey, window_px=window_px, offset=offset), expected)
 
 
 def test_ground_without_contrast_has_no_specks():
@@ -107,9 +110,9 @@ def test_ground_without_contrast_has_no_specks():
     assert not local_mask(grey, window_px=7)[24:].any()
 
 
-@pytest.mark.parametrize("window_px", [1, 10])
-def test_a_window_without_a_middle_is_refused(window_px):
-    with pytest.raises(DataError, match="expected an odd number"):
+@pytest.mark.parametrize(("window_px", "instead"), [(-1, 3), (1, 3), (2, 3), (10, 11)])
+def test_a_window_without_a_middle_is_refused_with_one_that_has_one(window_px, instead):
+    with pytest.raises(DataError, match=f"expected an odd number from 3; take {instead}\\.$"):
         local_mask(np.zeros((20, 20), np.uint8), window_px=window_px)
 
 
@@ -121,6 +124,23 @@ def test_touching_discs_are_cut_apart_at_their_neck():
     assert (labels > 0).sum() == mask.sum()
     assert left == right
     assert (labels[mask] == labels[30, 20]).mean() == pytest.approx(0.5)
+
+
+def test_discs_of_two_sizes_are_cut_where_their_circles_meet():
+    """Radii of 18 and 9 and centres 23 apart: (23² + 18² - 9²) / (2 x 23) = 16.8 from the larger centre."""
+    mask = disc(24, 30, 18, shape=(60, 70)) | disc(47, 30, 9, shape=(60, 70))
+    labels = separate(mask, min_distance_px=5)
+    assert labels.max() == 2
+    columns = np.arange(70)
+    assert set(labels[:, columns < 24 + 15][mask[:, columns < 24 + 15]]) == {labels[30, 24]}
+    assert set(labels[:, columns > 24 + 18][mask[:, columns > 24 + 18]]) == {labels[30, 47]}
+
+
+def test_every_pixel_of_the_mask_has_a_label_also_where_it_hangs_on_by_a_corner():
+    tailed = disc(20, 20, 8)
+    tailed[[11, 10, 9], [21, 22, 23]] = True
+    for mask in (tailed, np.random.default_rng(0).random((40, 40)) < 0.5):
+        np.testing.assert_array_equal(separate(mask, min_distance_px=3) > 0, mask)
 
 
 @pytest.mark.parametrize("radius", [6, 9, 12])
@@ -160,7 +180,9 @@ def test_specks_and_corners_in_touch_keep_their_labels():
 
 @pytest.mark.parametrize("value", [False, True])
 def test_a_mask_of_one_phase_is_one_object_or_none(value):
-    assert np.unique(separate(np.full((8, 8), value), min_distance_px=3)).tolist() == [int(value)]
+    labels = separate(np.full((8, 8), value), min_distance_px=3)
+    assert labels.dtype == np.int32
+    assert np.unique(labels).tolist() == [int(value)]
 
 
 def test_a_distance_of_zero_is_refused():

@@ -52,6 +52,7 @@ def test_pixels_that_touch_by_corners_are_one_part_by_eight_neighbours_and_two_b
     corners = np.eye(2, dtype=bool)
     assert betti(corners, neighbours=8) == (1, 0)
     assert betti(corners, neighbours=4) == (2, 0)
+    assert (minkowski(corners).euler, minkowski(corners, neighbours=4).euler) == (1, 2)
 
 
 def test_a_loop_closed_by_corners_encloses_ground_by_eight_neighbours_alone():

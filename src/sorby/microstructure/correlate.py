@@ -169,11 +169,11 @@ def anisotropy(mask: Bool[np.ndarray, "h w"]) -> Anisotropy:
 
 
 def _changes(mask: Bool[np.ndarray, "h w"], step: tuple[int, int]) -> Bool[np.ndarray, "h2 w2"]:
-    """Whether a pixel and the one a step away differ, for all pairs inside the image."""
+    """Whether a pixel and the one a step away, up or to a side, differ, for all pairs inside the image."""
     row, column = step
     height, width = mask.shape
-    here = mask[max(0, -row) : height - max(0, row), max(0, -column) : width - max(0, column)]
-    there = mask[max(0, row) : height - max(0, -row), max(0, column) : width - max(0, -column)]
+    here = mask[-row:, max(0, -column) : width - max(0, column)]
+    there = mask[: height + row, max(0, column) : width - max(0, -column)]
     return here != there
 
 

@@ -176,7 +176,7 @@ def phase_masks(
 
     The phase is without specks. Raises `DataError` for an image of too few grey values.
     """
-    smooth = smoothed(grey, how.smooth_px) if how.smooth_px else grey
+    smooth = smoothed(grey, how.smooth_px)
     shifts = [move * max(round(how.step * white_of(grey)), 1) for move in moves]
     wanted = how.phase % how.phases
     if how.window_px:

@@ -77,7 +77,7 @@ def describe_fully(
     contrast, spacing = contrast_of(grey), lamellar_spacing(grey).spacing_px
     try:
         thresholds, masks = phase_masks(grey, how, moves=(0, -1, 1)) if mask is None else ((), [mask])
-        described = [describe_mask(each, how, contrast=contrast, thresholds=thresholds) for each in masks]
+        described = [describe_mask(each, how, contrast=contrast) for each in masks]
         values = [_full(one, each, spacing) for one, each in zip(described, masks, strict=True)]
     except DataError as error:
         none = FullDescriptors(contrast=contrast, lamellar_spacing=spacing)

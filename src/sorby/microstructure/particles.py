@@ -94,7 +94,7 @@ def perimeters_px(labels: Int[np.ndarray, "h w"]) -> Float[np.ndarray, " n"]:
     side alone is -5 to +3 % off. The edge of the image counts as the particle's where it cuts one.
     """
     padded = np.pad(labels, 1)
-    num = int(labels.max(initial=0)) + 1
+    num = int(labels.max()) + 1
     crossings = np.zeros(num)
     for angle, (here, there) in DIRECTIONS.items():
         a, b = padded[here], padded[there]

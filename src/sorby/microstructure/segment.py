@@ -60,7 +60,9 @@ def local_mask(grey: Grey, *, window_px: int, offset: float = 0.0) -> Bool[np.nd
     its edges. Raises `DataError` for another window.
     """
     if window_px < 3 or window_px % 2 == 0:
-        raise DataError(f"window_px is {window_px}: expected an odd number from 3; take {window_px // 2 * 2 + 1}.")
+        raise DataError(
+            f"window_px is {window_px}: expected an odd number from 3; take {max(window_px // 2 * 2 + 1, 3)}."
+        )
     local = threshold_local(grey, window_px, method="mean", offset=offset)
     # A running mean is off by some 1e-13, which would speckle ground without contrast.
     return grey > np.round(local, 6)
