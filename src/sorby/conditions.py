@@ -55,10 +55,16 @@ class Condition(BaseModel):
         return len(self.classes) if self.kind == "class" else 1
 
     def encode(self, value: Value) -> Float32[np.ndarray, " d"]:
-        """One-hot class, or scaled and standardised number. Raises `ConfigError` for a value of another kind."""
+        """One-hot class, or scaled and standardised number.
+
+        Raises `ConfigError` for a value of another kind, or too far from the data to be told in single precision.
+        """
         if self.kind == "class":
             return np.eye(self.dim, dtype=np.float32)[self._class_index(str(value))]
-        return np.array([(self.scaled(value) - self.mean) / self.std], dtype=np.float32)
+        standard = (self.scaled(value) - self.mean) / self.std
+        if abs(standard) > float(np.finfo(np.float32).max):
+            raise ConfigError(f"{self.name}={value} is too far from the data: give {self.describe()}.")
+        return np.array([standard], dtype=np.float32)
 
     def decode(self, vector: Float32[np.ndarray, " d"]) -> Value:
         """The value of an encoded vector; for a class the largest entry."""
@@ -74,8 +80,9 @@ class Condition(BaseModel):
 
     def covers(self, value: Value) -> bool:
         """Whether the data hold this class, or values on both sides of this number. Raises like `encode`."""
+        self.encode(value)
         if self.kind == "class":
-            return self._class_index(str(value)) >= 0
+            return True
         number = self._checked(value)
         return (self.low is None or self.low <= number) and (self.high is None or number <= self.high)
 

@@ -102,7 +102,7 @@ def phase_map(grey: Grey, how: Segmentation) -> Int[np.ndarray, "h w"]:
     if how.phases == 2:
         _, (mask,) = phase_masks(grey, how)
         return (mask if how.phase % 2 else ~mask).astype(np.int64)
-    smooth = smoothed(grey, how.smooth_px) if how.smooth_px else grey
+    smooth = smoothed(grey, how.smooth_px)
     return phases_of(smooth, how.thresholds or otsu(smooth, phases=how.phases)).astype(np.int64)
 
 
