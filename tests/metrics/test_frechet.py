@@ -47,6 +47,22 @@ def test_fewer_images_than_features_give_the_distance_in_the_space_they_span():
     assert distance(*padded) == pytest.approx(distance(a, b))
 
 
+@pytest.mark.parametrize("dim", [2, 3, 7])
+def test_two_images_each_have_the_distance_of_their_axes(dim):
+    """Variances of 2 and 8, along one axis or two at right angles, and means 3 apart."""
+    a, along, across = np.zeros((3, 2, dim))
+    a[:, 0], along[:, 0], across[:, 1] = [1, -1], [2, -2], [2, -2]
+    shift = np.eye(dim)[-1] * 3
+    assert distance(a, along + shift) == pytest.approx(9 + (np.sqrt(8) - np.sqrt(2)) ** 2)
+    assert distance(a, across + shift) == pytest.approx(9 + 8 + 2)
+
+
+def test_single_precision_features_give_the_distance_of_double_precision():
+    rng = np.random.default_rng(7)
+    a, b = (1000 + rng.standard_normal((5000, 3)).astype(np.float32) for _ in range(2))
+    assert distance(a, b) == pytest.approx(distance(a.astype(float), b.astype(float)), rel=1e-9)
+
+
 def test_a_set_is_at_distance_zero_from_itself_however_few_its_images():
     features = np.random.default_rng(3).standard_normal((5, 2048)).astype(np.float32)
     assert distance(features, features) == pytest.approx(0, abs=1e-9)
