@@ -48,13 +48,13 @@ def test_fewer_images_than_features_give_the_distance_in_the_space_they_span():
 
 
 @pytest.mark.parametrize("dim", [2, 3, 7])
-def test_two_images_each_have_the_distance_of_their_axes(dim):
-    """Variances of 2 and 8, along one axis or two at right angles, and means 3 apart."""
-    a, along, across = np.zeros((3, 2, dim))
-    a[:, 0], along[:, 0], across[:, 1] = [1, -1], [2, -2], [2, -2]
+def test_three_images_on_a_line_have_a_closed_form_however_many_their_features(dim):
+    """Variances of 1 and 4, along one axis or two at right angles, and means 3 apart."""
+    a, along, across = np.zeros((3, 3, dim))
+    a[:, 0], along[:, 0], across[:, 1] = [1, -1, 0], [2, -2, 0], [2, -2, 0]
     shift = np.eye(dim)[-1] * 3
-    assert distance(a, along + shift) == pytest.approx(9 + (np.sqrt(8) - np.sqrt(2)) ** 2)
-    assert distance(a, across + shift) == pytest.approx(9 + 8 + 2)
+    assert distance(a, along + shift) == pytest.approx(9 + (2 - 1) ** 2)
+    assert distance(a, across + shift) == pytest.approx(9 + 4 + 1)
 
 
 def test_single_precision_features_give_the_distance_of_double_precision():

@@ -36,13 +36,16 @@ def test_an_empty_square_is_found_wherever_it_is(row, column):
     assert emptiest(pictures) == pytest.approx([0.5, 127.5])
 
 
-@pytest.mark.parametrize(
-    "empty", [np.s_[:8, :4], np.s_[:8, -4:], np.s_[:4, :8], np.s_[-4:, :8], np.s_[12:20, 9:13], np.s_[4:8, 4:12]]
-)
-def test_an_empty_half_of_a_square_is_half_as_empty_also_at_a_border(empty):
-    pictures = np.random.default_rng(0).choice([0.0, 255.0], (1, 32, 32)).astype(np.float32)
-    pictures[0][empty] = 128
-    assert emptiest(pictures) == pytest.approx([np.sqrt((0.5**2 + 127.5**2) / 2)])
+@pytest.mark.parametrize("size", [20, 32])
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("row", [0, 3, 11])
+def test_a_square_is_as_empty_as_the_share_of_it_that_is_also_at_a_border(size, turns, row):
+    """Three empty columns, of squares of 5 and of 8 px."""
+    side = size // 4
+    picture = np.random.default_rng(0).choice([0.0, 255.0], (size, size)).astype(np.float32)
+    picture[row : row + side, :3] = 128
+    distance = np.sqrt((3 * 0.5**2 + (side - 3) * 127.5**2) / side)
+    assert emptiest(np.rot90(picture, turns)[None]) == pytest.approx([distance])
 
 
 @pytest.mark.parametrize("width", [2, 5, 8])
