@@ -108,7 +108,7 @@ def test_patches_of_one_generated_picture_count_as_one():
 
 
 def test_a_move_past_black_or_white_ends_there():
-    """Black and white pictures half a level from the ends of the range: every second move goes past it."""
+    """Dark and bright pictures at the ends of the range, which every second move takes them out of."""
     test = brightness_of(flat([5, 250] * 10), flat([5, 250] * 50))
     assert test.moved_share == pytest.approx(0.5, abs=0.1)
 
