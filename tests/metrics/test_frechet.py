@@ -47,6 +47,22 @@ def test_fewer_images_than_features_give_the_distance_in_the_space_they_span():
     assert distance(*padded) == pytest.approx(distance(a, b))
 
 
+@pytest.mark.parametrize("dim", [2, 3, 7])
+def test_three_images_on_a_line_have_a_closed_form_however_many_their_features(dim):
+    """Variances of 1 and 4, along one axis or two at right angles, and means 3 apart."""
+    a, along, across = np.zeros((3, 3, dim))
+    a[:, 0], along[:, 0], across[:, 1] = [1, -1, 0], [2, -2, 0], [2, -2, 0]
+    shift = np.eye(dim)[-1] * 3
+    assert distance(a, along + shift) == pytest.approx(9 + (2 - 1) ** 2)
+    assert distance(a, across + shift) == pytest.approx(9 + 4 + 1)
+
+
+def test_single_precision_features_give_the_distance_of_double_precision():
+    rng = np.random.default_rng(7)
+    a, b = (1000 + rng.standard_normal((5000, 3)).astype(np.float32) for _ in range(2))
+    assert distance(a, b) == pytest.approx(distance(a.astype(float), b.astype(float)), rel=1e-9)
+
+
 def test_a_set_is_at_distance_zero_from_itself_however_few_its_images():
     features = np.random.default_rng(3).standard_normal((5, 2048)).astype(np.float32)
     assert distance(features, features) == pytest.approx(0, abs=1e-9)

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 from sorby.augment import Augment
 from sorby.errors import DataError
 from sorby.metrics.leak import independent, leaks
 from sorby.metrics.multiple import holm
-from sorby.metrics.traces import anisotropy, emptiest, mirrored
+from sorby.metrics.traces import traces_of
 from sorby.simulation.random_field import gaussian_field
 
 SIZE = 32
@@ -60,7 +61,69 @@ def test_a_move_done_to_half_of_the_pictures_raises_its_alarm(real, move):
     assert test.p_value < 0.01
     # Half of the generated pictures are moved, the others are as the real ones.
     assert test.generated_share == pytest.approx((test.moved_share + test.real_share) / 2, abs=0.1)
-    assert "look moved" in test.reason
+    assert f"look moved (p = {test.p_value:.2g})" in test.reason
+    num_moved = test.moved_share * len(real[0])
+    assert num_moved == pytest.approx(round(num_moved))  # each real picture is moved once
+
+
+def test_each_kind_of_move_is_looked_for_with_that_move_alone(real):
+    assert {trace.move: trace.augment for trace in traces_of(real[0])} == MOVES
+
+
+def flat(greys):
+    """Pictures of one grey value each."""
+    return np.full((len(greys), 1, SIZE, SIZE), np.uint8(greys)[:, None, None, None])
+
+
+def brightness_of(generated, real, **parents):
+    """Of pictures that are micrographs each; flat ones have no contrast that could be tested beside it."""
+    rng = np.random.default_rng(0)
+    brightness, contrast = leaks(
+        generated, real, parents=np.arange(len(real)), families=("colour",), rng=rng, **parents
+    )
+    assert contrast.p_value is None
+    return brightness
+
+
+def test_the_p_value_is_fishers_of_the_pictures_beyond_the_range_of_ninety_nine_in_a_hundred():
+    """Of the grey values 78 to 177 only the two at the ends are beyond the range of the others."""
+    test = brightness_of(flat([78, 177] * 5 + [120] * 40), flat(range(78, 178)))
+    assert (test.real_share, test.generated_share) == pytest.approx((0.02, 0.2))
+    # A hundred pictures of a hundred micrographs tell as much as 99 do, and fifty as 49: 1.98 and 9.8 are beyond.
+    assert test.p_value == pytest.approx(scipy.stats.hypergeom.sf(9 - 1, 99 + 49, 2 + 9, 49))
+    assert test.leaked
+
+
+def test_fewer_generated_pictures_beyond_than_real_ones_are_no_alarm():
+    test = brightness_of(flat([128] * 300), flat(range(118, 138)))
+    assert (test.real_share, test.generated_share, test.p_value) == (pytest.approx(0.1), 0, 1)
+    assert test.leaked is not True
+
+
+def test_patches_of_one_generated_picture_count_as_one():
+    real, generated = flat(range(103, 153)), np.repeat(flat([103, 120, 120, 120, 120] * 6), 10, axis=0)
+    alone, together = (brightness_of(generated, real, generated_parents=p) for p in (None, np.arange(300) // 10))
+    assert alone.p_value < 0.005 < 0.04 < together.p_value
+    assert alone.generated_share == together.generated_share == 0.2
+
+
+def test_a_move_past_black_or_white_ends_there():
+    """Dark and bright pictures at the ends of the range, which every second move takes them out of."""
+    test = brightness_of(flat([5, 250] * 10), flat([5, 250] * 50))
+    assert test.moved_share == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("families", "moves"),
+    [
+        (("blit",), {"quarter turns", "shift"}),
+        (("colour", "cutout", "noise"), {"brightness", "contrast", "cut-out"}),
+        (("noise",), set()),
+    ],
+)
+def test_only_moves_of_the_families_that_training_used_are_looked_for(families, moves, real):
+    tests = leaks(real[0][:20], real[0], parents=real[1], families=families, rng=np.random.default_rng(0))
+    assert {test.move for test in tests} == moves
 
 
 def test_pictures_that_nobody_moved_raise_no_alarm_and_leaks_are_denied(real):
@@ -128,35 +191,11 @@ def test_patches_of_one_micrograph_are_taken_as_independent(real):
     assert verdicts(generated, real[0], parents=of_one) == verdicts(generated, real[0], parents=independent_ones)
 
 
-@pytest.mark.parametrize(
-    ("right", "down", "vector"), [(1, 0, (1, 0)), (0, 1, (-1, 0)), (1, 1, (0, 1)), (1, -1, (0, -1))]
-)
-def test_the_anisotropy_of_stripes_points_along_twice_the_angle_of_their_gradient(right, down, vector):
-    y, x = np.indices((64, 64))
-    stripes = np.cos(2 * np.pi * (right * x + down * y) / 8).astype(np.float32)
-    np.testing.assert_allclose(anisotropy(stripes[None])[0], vector, atol=0.05)
-
-
-@pytest.mark.parametrize(("row", "column"), [(0, 0), (0, 24), (24, 0), (24, 24), (7, 13)])
-def test_an_empty_square_is_found_wherever_it_is(row, column):
-    pictures = np.random.default_rng(0).choice([0.0, 255.0], (2, 32, 32)).astype(np.float32)
-    pictures[0, row : row + 8, column : column + 8] = 128
-    assert emptiest(pictures) == pytest.approx([0.5, 127.5])
-
-
-@pytest.mark.parametrize("width", [2, 5, 8])
-@pytest.mark.parametrize("turns", range(4))
-def test_a_border_mirrored_inwards_is_found_on_every_side(width, turns):
-    noise = np.random.default_rng(0).standard_normal((1, 32, 32)).astype(np.float32)
-    shifted = noise.copy()
-    shifted[:, :, :width] = noise[:, :, 2 * width : width : -1]
-    assert mirrored(np.rot90(shifted, turns, axes=(1, 2)))[0] > 0.95
-    assert mirrored(noise)[0] < 0.5
-
-
 def test_holms_correction_is_that_of_the_textbook_example():
     # 0.005 x 4, 0.01 x 3, 0.03 x 2, and 0.04 x 1, which may not fall below its predecessor.
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+    assert holm([0.9, 0.6]) == [1, 1]
 
 
 def test_ten_equal_patches_of_each_micrograph_tell_no_more_than_one():
@@ -184,4 +223,7 @@ def test_empty_sets_and_other_sizes_are_refused(real):
     with pytest.raises(DataError, match="The real pictures have 32 x 32 px: expected squares of one size"):
         leaks(np.repeat(np.repeat(pictures, 2, 2), 2, 3), pictures, parents=parents, rng=rng)
     with pytest.raises(DataError, match="of at least 16 px"):
-        leaks(pictures[:, :, :8, :8], pictures[:, :, :8, :8], parents=parents, rng=rng)
+        leaks(pictures[:, :, :15, :15], pictures[:, :, :15, :15], parents=parents, rng=rng)
+    assert len(leaks(pictures[:2, :, :16, :16], pictures[-2:, :, :16, :16], parents=parents[-2:], rng=rng)) == len(
+        MOVES
+    )

@@ -65,6 +65,13 @@ def test_the_radius_on_a_line_is_the_third_nearest_number():
     assert np.sqrt(radius) == pytest.approx([7, 6, 4, 7, 14])
 
 
+def test_without_other_numbers_the_third_and_the_fifth_neighbour_count():
+    """Whole numbers, whose third nearest is 2 away and fifth 3, and at the end 29 they are 3 and 5."""
+    scores = neighbour_scores(np.arange(30.0)[:, None], np.arange(20.0, 60)[:, None])
+    density = (11 + 9 + 5 * 7 + 6 + 5 + 4 + 3 + 2 + 1) / (5 * 40)  # of the balls about 29, 28, 27 to 23, 22 ...
+    assert values(scores) == pytest.approx((13 / 40, 13 / 30, density, 13 / 30))
+
+
 def test_repeated_images_far_from_the_origin_are_at_distance_zero():
     features = np.repeat(1000 + np.random.default_rng(3).random((5, 64)).astype(np.float32), 5, axis=0)
     assert values(neighbour_scores(features, features, k=3, k_density=4))[:2] == (1, 1)
@@ -113,7 +120,15 @@ def test_no_estimate_is_off_by_more_than_its_bound(scale, offset):
     x, y = (scale * (offset + rng.standard_t(2, (50, 300))) for _ in range(2))
     for block in blocks(x, y):
         off = np.abs(block.estimate - slow_squares(x[block.rows], y))
-        assert 0 < off.max() < block.error
+        assert 0 < off.max() < block.error < 1e-3 * np.median(slow_squares(x[block.rows], y))
+
+
+def test_the_bound_holds_where_one_side_is_small_and_the_other_large():
+    rng = np.random.default_rng(10)
+    small, large = 1e-3 * rng.standard_normal((50, 300)), 1e3 * rng.standard_normal((50, 300))
+    for x, y in ((small, large - large.mean(0)), (large, small)):
+        (block,) = blocks(x, y)
+        assert np.abs(block.estimate - slow_squares(x, y)).max() < block.error
 
 
 def test_the_order_of_images_does_not_matter():
@@ -129,3 +144,5 @@ def test_nearest_finds_the_image_among_shuffled_ones():
     index, distance = nearest(features, features[order])
     assert (order[index] == np.arange(20)).all()
     assert distance == pytest.approx(0, abs=1e-6)
+    index, distance = nearest(np.array([[3.0, 4.0], [0.0, 0.0]]), np.zeros((1, 2)))
+    assert (index.tolist(), distance.tolist()) == ([0, 0], [5, 0])

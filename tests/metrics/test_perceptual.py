@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from sorby.errors import DataError
+from sorby.errors import DataError, WeightsError
 from sorby.generator import from_grey_values
 from sorby.metrics.perceptual import PerceptualDistance, load_perceptual, perceptual_distance
 
@@ -36,6 +36,37 @@ class Given(nn.Module):
 
     def forward(self, images):
         return [one[: len(images)] * images.mean((1, 2, 3), keepdim=True) for one in self.maps]
+
+
+class Seen(nn.Module):
+    """Stages that keep what they are shown."""
+
+    def forward(self, images):
+        self.images = images
+        return [images]
+
+
+@pytest.mark.parametrize(
+    ("shown", "seen"), [((32, 48), (128, 192)), ((80, 64), (160, 128)), ((100, 130), (128, 166)), ((128, 200),) * 2]
+)
+def test_pictures_are_enlarged_until_their_shorter_side_has_128_px_and_none_is_made_smaller(shown, seen):
+    metric = PerceptualDistance(Seen())
+    metric.embed(torch.zeros(2, 1, *shown))
+    assert metric.stages.images.shape == (2, 3, *seen)
+
+
+def test_enlarging_keeps_the_mean_of_every_picture():
+    pictures = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    metric = PerceptualDistance(Seen())
+    metric.embed(pictures)
+    torch.testing.assert_close(metric.stages.images.mean((1, 2, 3)), pictures.mean((1, 2, 3)))
+
+
+def test_the_network_is_that_of_the_path_on_the_device_and_learns_nothing(metric, tmp_path):
+    assert not any(weights.requires_grad for weights in metric.parameters())
+    assert {weights.device.type for weights in load_perceptual(device="meta").parameters()} == {"meta"}
+    with pytest.raises(WeightsError, match=r"nowhere\.pth"):
+        load_perceptual(path=tmp_path / "nowhere.pth")
 
 
 def test_equal_pictures_are_at_zero_and_no_others(metric):

@@ -35,6 +35,17 @@ def test_a_written_score_names_all_that_it_hangs_on(part):
     assert part in str(score())
 
 
+def test_a_written_score_says_where_interval_floor_and_neighbours_are_missing():
+    assert str(score("recall", k=3)) == (
+        "recall 0.3 (95 % 0.25 to 0.35; real against real 0.2) against held-out, inception, bicubic, antialiased, "
+        "40 generated, 30 real, k = 3, seed 3"
+    )
+    assert str(score(low=None, high=None, floor=None)) == (
+        "KID 0.3 (no interval; no floor) against held-out, inception, bicubic, antialiased, "
+        "40 generated, 30 real, seed 3"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "low", "high", "reached"),
     [("KID", 0.21, 0.3, False), ("KID", 0.1, 0.3, True), ("recall", 0.1, 0.19, False), ("recall", 0.1, 0.21, True)],

@@ -1,6 +1,7 @@
 """All scores of generated against real features, each with interval, floor and notes."""
 
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -44,11 +45,7 @@ def compare(
         check_number(len(side), side.name)
         _check_features(side, like=real)
     rng = np.random.default_rng(seed)
-    only_neighbours = network.name == PAPER_A_NETWORK
-
-    def score(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> dict[str, float]:
-        return score_features(a, b, only_neighbours=only_neighbours)
-
+    score = partial(_values, only_neighbours=network.name == PAPER_A_NETWORK)
     floor_real, floor_other = floor[0].features, _at_most(floor[1].features, len(generated), rng)
     floors, values = score(floor_real, floor_other), score(real.features, generated.features)
     widths = half_widths(
@@ -93,8 +90,8 @@ def _check_features(side: Side, *, like: Side) -> None:
         )
 
 
-def score_features(
-    real: Float[np.ndarray, "n d"], generated: Float[np.ndarray, "m d"], *, only_neighbours: bool = False
+def _values(
+    real: Float[np.ndarray, "n d"], generated: Float[np.ndarray, "m d"], *, only_neighbours: bool
 ) -> dict[str, float]:
     """The numbers alone, by name."""
     near = asdict(neighbour_scores(real, generated, k=K, k_density=K_DENSITY))

@@ -238,7 +238,7 @@ def _nearest(
     return Copy(
         index=index,
         nearest=place,
-        similarity=float(scores[best, row, column].clamp(-1, 1)),
+        similarity=float(scores[best, row, column].clamp(max=1)),
         move=names[move],
         shift_px=((reach - row) * step_px, (reach - column) * step_px),
     )

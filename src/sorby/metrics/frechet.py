@@ -15,7 +15,6 @@ class FeatureStats:
 
     mean: Float[np.ndarray, " d"]
     root: Float[np.ndarray, "r d"]
-    num_images: int
 
 
 def feature_stats(features: Float[np.ndarray, "n d"]) -> FeatureStats:
@@ -27,13 +26,13 @@ def feature_stats(features: Float[np.ndarray, "n d"]) -> FeatureStats:
     n, d = features.shape
     mean = features.mean(axis=0, dtype=np.float64)
     root = (features - mean) / np.sqrt(n - 1) if n <= d else _factor(_covariance(features, mean))
-    return FeatureStats(mean, root, n)
+    return FeatureStats(mean, root)
 
 
 def frechet_distance(a: FeatureStats, b: FeatureStats) -> float:
     """Squared Fréchet distance between two Gaussians (Dowson & Landau 1982), >= 0.
 
-    Biased upwards for few images: compare only values with equal `num_images`.
+    Biased upwards for few images: compare only values of equal numbers of images.
     """
     shift = a.mean - b.mean
     # The eigenvalues of A B are the squared singular values of root_a @ root_b.T, so that Tr sqrt(AB) is a sum of

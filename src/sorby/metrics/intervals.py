@@ -28,7 +28,6 @@ def half_widths(
     *,
     rng: np.random.Generator,
     least: int,
-    num_halves: int = NUM_HALVES,
 ) -> dict[str, float]:
     """Half width of the 95 % interval of each score.
 
@@ -37,8 +36,8 @@ def half_widths(
     sides = ((real, real_parents), (generated, generated_parents))
     if any(_smallest_half(parents) < least for _, parents in sides):
         return {}
-    values = [score(*(x[half_of(parents, rng)] for x, parents in sides)) for _ in range(num_halves)]
-    freedom = min(num_halves, *(len(np.unique(parents)) for _, parents in sides)) - 1
+    values = [score(*(x[half_of(parents, rng)] for x, parents in sides)) for _ in range(NUM_HALVES)]
+    freedom = min(NUM_HALVES, *(len(np.unique(parents)) for _, parents in sides)) - 1
     t = float(scipy.stats.t.ppf(0.975, freedom))
     return {name: t * float(np.std([v[name] for v in values], ddof=1)) for name in values[0]}
 

@@ -156,8 +156,9 @@ def _judge(test: LeakTest, p_value: float) -> LeakTest:
 
 def _chance(real: tuple[float, float], generated: tuple[float, float]) -> float:
     """Probability that as few real and as many generated pictures are beyond by chance (Fisher's exact test)."""
-    real_count, real_num = math.ceil(real[0]), math.ceil(real[1])
-    count, num = math.floor(generated[0] + 1e-9), math.ceil(generated[1])
+    tiny = 1e-9  # what rounding may have done to a whole number
+    real_count, real_num = math.ceil(real[0] - tiny), math.ceil(real[1] - tiny)
+    count, num = math.floor(generated[0] + tiny), math.ceil(generated[1] - tiny)
     table = np.array([[count, num - count], [real_count, real_num - real_count]])
     return float(scipy.stats.fisher_exact(table, alternative="greater").pvalue)
 
@@ -166,7 +167,7 @@ def _outside(values: Values, of: Float[np.ndarray, " m"], tails: tuple[bool, boo
     """Which values lie outside the range of 99 % `of` others."""
     low, high = tails
     each = BEYOND / sum(tails)
-    least, most = np.quantile(of, (each if low else 0, 1 - each if high else 1))
+    least, most = np.quantile(of, (each, 1 - each))
     return (low & (values < least)) | (high & (values > most))
 
 

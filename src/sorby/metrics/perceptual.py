@@ -50,7 +50,7 @@ def load_perceptual(*, path: Path | None = None, device: torch.device | str = "c
     """The distance on EfficientNet-lite0. Raises `WeightsError` where there are no weights of it."""
     network = load_network("efficientnet-lite0", path=path, device=device).module
     assert isinstance(network, EfficientNetLite0)
-    return PerceptualDistance(Stages(network)).to(device)
+    return PerceptualDistance(Stages(network))
 
 
 @torch.inference_mode()

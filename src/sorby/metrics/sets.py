@@ -196,7 +196,7 @@ def of_generator(
     asked: Sequence[Values | None],
     *,
     name: str,
-    truncation: float = 1.0,
+    truncation: float,
 ) -> ImageSet:
     """A picture a seed at the condition asked for, or where that is None at one of the data, drawn by the seed."""
     digest = hashlib.sha256(f"{generator.hash}|{generator.dtype}|{seeds}|{truncation}|{asked}".encode()).hexdigest()

@@ -28,11 +28,11 @@ def radial_power(images: UInt8[np.ndarray, "n c h w"]) -> Float[np.ndarray, " r"
     window = np.outer(np.hanning(height), np.hanning(width))
     rings = _rings(height, width)
     wanted = np.arange(1, min(height, width) // 2 + 1)
-    counts = np.bincount(rings.ravel(), minlength=wanted[-1] + 1)
+    counts = np.bincount(rings.ravel())
     total = np.zeros(len(counts))
     for image in images.mean(axis=1):
         power = np.abs(np.fft.fft2((image - image.mean()) * window)) ** 2
-        total += np.bincount(rings.ravel(), weights=power.ravel(), minlength=len(counts))
+        total += np.bincount(rings.ravel(), weights=power.ravel())
     return (total / counts / n)[wanted]
 
 
