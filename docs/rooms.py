@@ -1,6 +1,6 @@
 """Draw the rooms of docs/architecture.md and what passes between them: `python docs/rooms.py docs/images/rooms.svg`."""
 
-import sys
+import argparse
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -58,5 +58,8 @@ def draw() -> Figure:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", help="SVG")
+    args = parser.parse_args()
     matplotlib.rcParams |= {"svg.hashsalt": "rooms", "svg.fonttype": "none", "font.family": "sans-serif"}
-    draw().savefig(sys.argv[1], metadata={"Date": None})
+    draw().savefig(args.out, metadata={"Date": None})

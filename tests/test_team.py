@@ -71,7 +71,7 @@ def test_processes_draw_the_pictures_and_take_the_features_that_one_does(tmp_pat
         network = load_network("efficientnet-lite0")
     except WeightsError as reason:
         pytest.skip(str(reason))
-    images = of_generator(generator, range(70), [None] * 70, name="drawn")
+    images = of_generator(generator, range(70), [None] * 70, name="drawn", truncation=1.0)
 
     def work(team):
         list(draw(generator, range(70), tmp_path / "two", team=team))

@@ -10,7 +10,7 @@ import runpy
 import shlex
 import sys
 import tomllib
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 
 import pytest
 
@@ -35,7 +35,7 @@ def words_of(program):
 
 def plain_lines(page):
     """Without settings of the environment before a command."""
-    return [[word for word in words if not re.match(r"[A-Z_]+=", word)] for words in lines(page)]
+    return [list(dropwhile(re.compile(r"[A-Z_]+=").match, words)) for words in lines(page)]
 
 
 def of_the_makefile():

@@ -124,13 +124,15 @@ def fuzz(name: str, seed: int, seconds: float, out: Path) -> tuple[int, Counter[
             target=work, args=(name, seed, start, end - time.monotonic(), place)
         )
         process.start()
+        begun = time.time()
         while process.is_alive():
-            stamp = (place / "number").stat().st_mtime if (place / "number").exists() else time.time()
-            if time.time() - stamp > 6 * MOST_SECONDS:
+            stamp = (place / "number").stat().st_mtime if (place / "number").exists() else begun
+            if time.time() - max(stamp, begun) > 6 * MOST_SECONDS:
                 process.kill()
             process.join(2)
         if process.exitcode:
-            start = int((place / "number").read_text()) if (place / "number").exists() else 0
+            number = int((place / "number").read_text()) if (place / "number").exists() else 0
+            start = max(number, start + 1)  # the input itself may be what could not be made
             killed = place / f"killed-{-process.exitcode}.bin"
             if (place / "now").exists():
                 killed.write_bytes((place / "now").read_bytes())

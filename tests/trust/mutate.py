@@ -21,6 +21,8 @@ VALUES: tuple[Any, ...] = (
     float("inf"), "", "x", "0", "-1", "../../x", "/etc/passwd", "a\nb", "\x1b[2J", "\x00", "\ud800", "=1+1", [], {},
     [[]], [1, 2], ["x"], {"x": 1}, [None], [0] * 50, "9" * 500,
 )  # fmt: skip
+LONGEST = 2**22
+"""Letters of a line; the process that makes inputs has little memory too."""
 TAGS = (
     254, 256, 257, 258, 259, 262, 270, 273, 277, 278, 279, 282, 284, 317, 320, 322, 323, 324, 325, 330, 339, 347, 32997,
     33628, 34118, 34412, 34665, 34680, 34682, 50838, 50839, 51023,
@@ -71,7 +73,7 @@ def text(data: bytes, rng: random.Random) -> bytes:
             case 1 if len(lines) > 1:
                 del lines[at]
             case 2:
-                lines[at] = lines[at] * rng.choice((2, 3, 50))
+                lines[at] = (lines[at] * rng.choice((2, 3, 50)))[:LONGEST]
             case _:
                 lines[at] = _with_token(lines[at], rng)
     return "\n".join(lines).encode(errors="surrogatepass")
