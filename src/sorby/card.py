@@ -56,8 +56,9 @@ class GeneratorCard(BaseModel):
     def _consistent(self) -> "GeneratorCard":
         if self.space.dim != self.network.condition_dim:
             raise ValueError(f"the conditions have {self.space.dim} numbers, the network {self.network.condition_dim}")
-        if len(self.seen_conditions) != len(self.seen_counts) or (self.seen_counts and min(self.seen_counts) < 1):
-            raise ValueError("seen_counts are not one number above 0 for each of seen_conditions")
+        counts = self.seen_counts
+        if len(self.seen_conditions) != len(counts) or (counts and min(counts) < 1) or sum(counts) > 2**53:
+            raise ValueError("seen_counts are not one number above 0 for each of seen_conditions, or more than 2^53")
         try:
             for values in self.seen_conditions:
                 self.space.encode(values)

@@ -147,7 +147,7 @@ def of_run(path: Path) -> Summary:
         "preset": config.preset,
     }
     if log:
-        speed = f", last at {log[-1]['img_s']:g} images/s" if "img_s" in log[-1] else ""
+        speed = f", last at {log[-1]['img_s']:g} images/s" if log[-1].get("img_s") is not None else ""
         facts["time so far"] = f"{log[-1]['seconds'] / 60:.1f} min{speed}"
     card = _card_in(path / "best") or _card_in(path / "last")
     if card:
