@@ -69,14 +69,12 @@ def save_projection(
         write_micrograph(new / "sheet.png", pixels_of(sheet), pixel_size_um=None, description=drawn | left)
         write_text(new / ABOUT, json.dumps(about, indent=2) + "\n")
         tensors = {"ws": projection.ws[0], **{f"noise{i}": layer[0] for i, layer in enumerate(projection.noise)}}
-        metadata = {
-            "generator": generator.hash,
-            "source": target.name,
-            "condition": json.dumps(about["condition"]),
-            "distance": repr(about["distance"]),
-        }
+        told = {"generator": generator.hash, "source": target.name}
+        told |= {key: about[key] for key in ("condition", "distance")}
         held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        write_bytes(new / TENSORS, save_tensors(held, metadata=metadata))
+        write_bytes(
+            new / TENSORS, save_tensors(held, metadata={"sorby": json.dumps(told)})
+        )  # several keys would come in any order
 
 
 def load_projection(folder: Path, generator: Generator) -> Stop:
