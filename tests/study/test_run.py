@@ -302,3 +302,15 @@ def test_a_study_trains_and_measures_from_the_command_line(data, tmp_path):
     assert len(found["runs"][0]["predictions"]) > 0
     again = CliRunner().invoke(app, arguments)
     assert "1 of 1 runs are done already" in again.stderr
+
+
+def test_a_study_in_which_no_run_gives_a_result_names_the_runs_and_says_where_their_logs_are(
+    data, tmp_path, monkeypatch
+):
+    (tmp_path / "study.toml").write_text(TEXT.format(data=data) + "seeds = [0, 1]\n")
+    monkeypatch.setattr("sorby.study.run.run_study", lambda *_, **__: ["seed-0", "seed-1"])
+    out = tmp_path / "out"
+    result = CliRunner().invoke(app, ["study", "run", str(tmp_path / "study.toml"), "--out", str(out), "--yes"])
+    assert result.exit_code == 1
+    assert f"2 runs gave no result: seed-0, seed-1; see {out / 'logs'}." in result.output
+    assert "results.md" not in result.output

@@ -145,7 +145,8 @@ def run(
 
 
 def _judge(name: str, code: int, text: str, count: Count) -> None:
-    if code == 2 and "Traceback" not in text:
+    # With 1 ends a study whose runs failed: it names them, and each has a log.
+    if code in (1, 2) and "Traceback" not in text:
         count.told += 1
     elif code > 0:
         count.wrong.append(f"{name}: exit code {code}: {text[-1500:]}")

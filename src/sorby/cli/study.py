@@ -84,7 +84,8 @@ def run(
     except KeyboardInterrupt:
         say(f"Stopped. The same command again goes on in {folder}.")
         raise typer.Exit(130) from None
-    _show(folder)
+    if (folder / "results.md").exists():  # not where no run gave a result
+        _show(folder)
     if missing:
         say(f"{len(missing)} runs gave no result: {', '.join(missing)}; see {folder / 'logs'}.")
         raise typer.Exit(1)
