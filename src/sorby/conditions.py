@@ -80,7 +80,7 @@ class Condition(BaseModel):
 
     def covers(self, value: Value) -> bool:
         """Whether the data hold this class, or values on both sides of this number. Raises like `encode`."""
-        self.encode(value)
+        self.encode(value)  # raises for what is unfit
         if self.kind == "class":
             return True
         number = self._checked(value)

@@ -145,8 +145,9 @@ def run(
 
 
 def _judge(name: str, code: int, text: str, count: Count) -> None:
-    # With 1 ends a study whose runs failed: it names them, and each has a log.
-    if code in (1, 2) and "Traceback" not in text:
+    # A study whose runs failed names them, each with a log of its own, and ends with 1.
+    told = (1, 2) if name == "study" else (2,)
+    if code in told and "Traceback" not in text:
         count.told += 1
     elif code > 0:
         count.wrong.append(f"{name}: exit code {code}: {text[-1500:]}")

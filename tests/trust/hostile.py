@@ -343,11 +343,20 @@ def deep_study(home: Path) -> None:
 
 
 LOOK = ("inspect {home}/it",)
+RUN = (*LOOK, "doctor {home}/it", "reproduce {home}/it {home}/valid.zip")
 IMAGES = (
     "prepare {home}/raw --out {home}/out.zip --size 8",
     "measure {home}/raw --out {home}/out.csv",
     "evaluate uhcs-64 {home}/raw --out {home}/out",
 )
+
+
+def of_image(name: str) -> tuple[str, ...]:
+    """The verbs that read one image, and those that read its folder."""
+    file = f"{{home}}/raw/{name}"
+    return (f"inspect {file}", f"project uhcs-64 {file} --out {{home}}/out", *IMAGES)
+
+
 ZIPS = (
     "prepare {home}/it.zip --out {home}/out.zip --size 8",
     "measure {home}/it.zip --out {home}/out.csv",
@@ -381,12 +390,12 @@ STUDY = ("study run {home}/it.toml --out {home}/out",)
 TRAIN = "train {home}/valid.zip --out {home}/it --preset demo --kimg 0.016"
 
 TABLE: dict[Callable[[Path], None], tuple[str, ...]] = {
-    pickle_as_image: ("inspect {home}/raw/a.tif", *IMAGES),
-    svg_as_png: ("inspect {home}/raw/a.png", *IMAGES),
-    png_bomb: ("inspect {home}/raw/a.png", *IMAGES),
-    tiff_bomb: ("inspect {home}/raw/a.tif", *IMAGES),
-    jpeg_in_tiff: ("inspect {home}/raw/a.tif", *IMAGES),
-    pipe_as_image: ("inspect {home}/raw/a.tif", *IMAGES),
+    pickle_as_image: of_image("a.tif"),
+    svg_as_png: of_image("a.png"),
+    png_bomb: of_image("a.png"),
+    tiff_bomb: of_image("a.tif"),
+    jpeg_in_tiff: of_image("a.tif"),
+    pipe_as_image: of_image("a.tif"),
     name_with_escape: IMAGES,
     link_out_of_folder: IMAGES,
     zip_slip: ZIPS,
@@ -411,9 +420,9 @@ TABLE: dict[Callable[[Path], None], tuple[str, ...]] = {
     endless_weights: DRAW,
     piped_weights: DRAW,
     conditions_of_another: DRAW,
-    log_of_other_things: LOOK,
-    piped_log: LOOK,
-    settings_of_other_kinds: LOOK,
+    log_of_other_things: RUN,
+    piped_log: RUN,
+    settings_of_other_kinds: RUN,
     study_in_vain: STUDY,
     deep_study: STUDY,
 }

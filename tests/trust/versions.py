@@ -1,7 +1,7 @@
 """How far the results of two environments are from each other, such as those of the oldest and the newest PyTorch.
 
     python -m tests.trust.versions --python OLD/bin/python
-    python -m tests.trust.versions --set ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2
+    python -m tests.trust.versions --set ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=default
 
 Each verb works on the same data here, and with another Python in which Sorby is installed too, or with other variables,
 such as those that keep the libraries to the instructions of an older processor. Printed is the largest difference of
