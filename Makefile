@@ -68,9 +68,10 @@ wheel: install
 	cd dist && environment/bin/sorby demo --quick --out demo
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-file dist/sorby.cdx.json dist/environment/bin/python
 
+# Strict: a package that could not be looked up is no package without a known weakness.
 audit: install
 	$(HASHED) -r requirements/release.txt
-	$(BIN)/pip-audit --disable-pip --no-deps -r constraints.txt
+	$(BIN)/pip-audit --strict --disable-pip --no-deps -r constraints.txt
 
 # Writes again what is pinned by hash, with the versions of constraints.txt.
 lock: install
