@@ -147,7 +147,7 @@ def _train(folder: Path) -> None:
     """A run and a generator's pictures; another run to start from, of the widths of its preset."""
     steel = sorby.Dataset.open(folder / "steel.zip")
     small = {"channel_base": 512, "channel_max": 32, "z_dim": 16, "w_dim": 16}
-    config = sorby.resolve("conditions-64", {**SHORT, "discriminator": "stylegan2", "network": small})
+    config = sorby.resolve("laptop-64", {**SHORT, "discriminator": "stylegan2", "network": small})
     sorby.train(steel, folder / "runs/steel", config, tensorboard=False)
     start = sorby.resolve("laptop-64", {**SHORT, "discriminator": "stylegan2"})
     sorby.train(steel, folder / "runs/simulated", start, tensorboard=False)

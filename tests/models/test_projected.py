@@ -93,6 +93,17 @@ def test_heads_are_spectrally_normalised():
     assert norms == pytest.approx([1] * len(norms), abs=0.01)
 
 
+def test_a_score_tells_how_unlike_the_images_of_its_group_are_and_nothing_of_other_groups():
+    D, none = discriminator(minibatch_std_group=4).eval(), torch.zeros(8, 0)
+    images = torch.randn(8, 1, 32, 32)
+    alike, others = images.clone(), images.clone()
+    alike[1:4] = images[0]
+    others[4:] = torch.randn(4, 1, 32, 32)
+    scores = D(images, none)
+    assert (D(alike, none)[0] - scores[0]).abs().min() > 1e-4
+    torch.testing.assert_close(D(others, none)[:4], scores[:4])
+
+
 def test_the_condition_changes_the_scores_and_only_through_the_dot_product():
     D = discriminator(condition_dim=3).eval()
     images = torch.randn(4, 1, 32, 32)

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from sorby.cli import app
-from sorby.config import resolve
+from sorby.config import from_toml, resolve
 from sorby.errors import ConfigError, WeightsError
 from sorby.generator import Generator
 from sorby.training import checkpoint, run
@@ -151,14 +151,15 @@ def test_more_frozen_blocks_than_there_are_and_none_to_freeze_are_refused():
 
 
 def test_from_the_command_line(tiny_dataset, source, tmp_path):
-    config = tiny_config()
-    names = ("z_dim", "w_dim", "channel_base", "channel_max", "minibatch_std_group", "mapping_layers")
-    network = [part for name in names for part in ("--set", f"network.{name}={getattr(config.network, name)}")]
+    network = tiny_config().network
     arguments = ["transfer", str(source), str(tiny_dataset.path), "--freeze-d", "1", "--preset", "demo", "--dry-run"]
-    result = CliRunner().invoke(app, [*arguments, *network])
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    assert f'start_from = "{source}"' in result.stdout
-    assert "freeze_d = 1" in result.stdout
+    asked = from_toml(result.stdout)
+    assert (asked.start_from, asked.freeze_d) == (str(source), 1)
+    assert asked.network == network  # that of the start, where preset demo has another
+    other = CliRunner().invoke(app, [*arguments, "--set", "network.z_dim=32"])
+    assert from_toml(other.stdout).network == network.model_copy(update={"z_dim": 32})
     wrong = CliRunner().invoke(app, [*arguments, "--no-such-option"])
     assert wrong.exit_code == 2
     assert "--no-such-option" in wrong.output

@@ -2,6 +2,7 @@
 
 A discriminator that starts from nothing first has to learn to see, from a few micrographs; this one sees already. Its
 features, at four scales, are mixed by random projections that are never trained; one small network a scale scores them.
+Each is told how unlike the images of a group are, which theirs are not: without it whole kinds of picture were missing.
 """
 
 import math
@@ -15,6 +16,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from sorby.config import NetworkConfig
 from sorby.models.conditioning import VECTOR, ConditionVector, ContrastiveHead, Judged
+from sorby.models.layers import MinibatchStd
 from sorby.models.stylegan2 import num_outputs, score
 
 WIDTH = 64
@@ -46,7 +48,8 @@ class ProjectedDiscriminator(nn.Module):
         self.stds = _mixed(stds)
         self.mixers = nn.ModuleList(_projection(WIDTH, kernel=3) for _ in channels[1:])
         outputs = num_outputs(config.condition_dim)
-        self.heads = nn.ModuleList(_head(self.view_px // 2**i, outputs=outputs) for i in (2, 3, 4, 5))
+        group = config.minibatch_std_group
+        self.heads = nn.ModuleList(_head(self.view_px // 2**i, outputs=outputs, group=group) for i in (2, 3, 4, 5))
         self.condition = ConditionVector(config.condition_dim, VECTOR) if config.condition_dim else None
         self.contrast = ContrastiveHead(WIDTH * len(channels), config.condition_dim) if contrastive else None
 
@@ -113,11 +116,14 @@ def _mixed(stds: Sequence[float]) -> list[float]:
     return mixed
 
 
-def _head(side: int, *, outputs: int) -> nn.Sequential:
-    """Halve the side down to 4 px, then `outputs` numbers an image; spectrally normalised (Miyato et al. 2018)."""
+def _head(side: int, *, outputs: int, group: int) -> nn.Sequential:
+    """Halve the side down to 4 px, tell how unlike the images of a `group` are, then `outputs` numbers an image.
+
+    Spectrally normalised (Miyato et al. 2018).
+    """
     layers: list[nn.Module] = []
     while side > 4:
         layers += [spectral_norm(nn.Conv2d(WIDTH, WIDTH, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
         side //= 2
-    layers += [spectral_norm(nn.Conv2d(WIDTH, WIDTH, 3, padding=1)), nn.LeakyReLU(0.2)]
+    layers += [MinibatchStd(group), spectral_norm(nn.Conv2d(WIDTH + 1, WIDTH, 3, padding=1)), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers, spectral_norm(nn.Conv2d(WIDTH, outputs, side)))

@@ -118,8 +118,7 @@ def share_of(config: TrainConfig, *, team: Team, accumulate: int = 1, rngs: Iter
 
 def group_of(config: TrainConfig) -> int:
     """Neighbours that stay together."""
-    has_groups = config.network.model == "stylegan2" and config.discriminator == "stylegan2"
-    return config.network.minibatch_std_group if has_groups else 1
+    return config.network.minibatch_std_group if config.network.model == "stylegan2" else 1
 
 
 def check_shares(config: TrainConfig, team: Team, accumulate: int) -> None:
