@@ -166,7 +166,8 @@ def train_official(dataset: Dataset, args: argparse.Namespace, record: Recorder)
     net, size = config.network, config.batch_size
     widths = {"channel_base": net.channel_base, "channel_max": net.channel_max}
     image = {"c_dim": 0, "img_resolution": net.size, "img_channels": dataset.channels}
-    mapping = {"z_dim": net.z_dim, "w_dim": net.w_dim, "mapping_kwargs": {"num_layers": net.mapping_layers}}
+    z_dim = net.w_dim  # theirs are of one length
+    mapping = {"z_dim": z_dim, "w_dim": net.w_dim, "mapping_kwargs": {"num_layers": net.mapping_layers}}
     G = Generator(**mapping, synthesis_kwargs=widths, **image).train().requires_grad_(False)
     D = Discriminator(**widths, epilogue_kwargs={"mbstd_group_size": 4}, **image).train().requires_grad_(False)
     G_ema = copy.deepcopy(G).eval()
@@ -183,13 +184,13 @@ def train_official(dataset: Dataset, args: argparse.Namespace, record: Recorder)
         losses.update()
         means = {f"loss_{kind}": losses[f"Loss/{kind}/loss"] for kind in "GD"}
         nothing = torch.zeros(AT_ONCE, 0)
-        return drawn(lambda: G_ema(torch.randn(AT_ONCE, net.z_dim), nothing)), means | {"p": float(pipe.p)}
+        return drawn(lambda: G_ema(torch.randn(AT_ONCE, z_dim), nothing)), means | {"p": float(pipe.p)}
 
     parts = {"G": G, "D": D, "G_ema": G_ema, "of_G": of_G, "of_D": of_D, "pipe": pipe}
     for seen in range(record.resume(parts), record.total, size):
         number = seen // size
         real, nothing = data.at(seen)
-        latents = torch.randn(len(phases) * size, net.z_dim).split(size)
+        latents = torch.randn(len(phases) * size, z_dim).split(size)
         for (name, network, optimiser, interval), z in zip(phases, latents, strict=True):
             if number % interval == 0:
                 optimiser.zero_grad(set_to_none=True)
