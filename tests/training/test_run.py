@@ -16,7 +16,7 @@ from sorby.generator import Generator
 from sorby.training import checkpoint, run, state, stylegan2, tick
 from sorby.training.run import quick_scorer
 from sorby.training.state import new_state
-from tests.training.conftest import disc_images, tiny_config
+from tests.training.conftest import TINY, disc_images, tiny_config
 
 
 def fake_scorer(data, config, *, device):
@@ -177,7 +177,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(tiny_dataset, whol
     newest.write_bytes(newest.read_bytes()[:1000])
     said = []
     train(tiny_dataset, tmp_path / "run", warn=said.append)
-    assert "damaged" in said[0]
+    assert "cannot be used" in said[0]
     tensors = end(tmp_path / "run")[0]
     assert all(torch.equal(tensors[name], value) for name, value in end(whole_run)[0].items())
 
@@ -188,6 +188,15 @@ def test_when_every_checkpoint_is_damaged_nothing_is_overwritten(tiny_dataset, t
         path.write_bytes(b"")
     with pytest.raises(WeightsError, match="No checkpoint"):
         train(tiny_dataset, tmp_path / "run")
+
+
+def test_checkpoints_of_another_shape_are_refused_and_the_first_misfit_named(tiny_dataset, tmp_path):
+    train(tiny_dataset, tmp_path / "run", kimg=0.016)
+    train(tiny_dataset, tmp_path / "wider", kimg=0.016, network=TINY["network"] | {"w_dim": 24})
+    shutil.rmtree(tmp_path / "run" / "checkpoint")
+    shutil.copytree(tmp_path / "wider" / "checkpoint", tmp_path / "run" / "checkpoint")
+    with pytest.raises(WeightsError, match=r"No checkpoint in .* \(.* in G has shape \[.*24.*\], expected \["):
+        train(tiny_dataset, tmp_path / "run", kimg=0.032)
 
 
 def test_a_run_can_be_lengthened(tiny_dataset, whole_run, tmp_path):

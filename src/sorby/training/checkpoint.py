@@ -21,7 +21,7 @@ from sorby.untrusted import MOST_WEIGHTS, check_plain, first_words, parse_json
 
 KEPT = 2
 DAMAGED = (SafetensorError, OSError, KeyError, IndexError, TypeError, ValueError, RuntimeError, OverflowError)
-"""What a damaged checkpoint can raise while it is read or taken over."""
+"""What a damaged checkpoint can raise while it is read or taken over; one that does not fit raises `WeightsError`."""
 
 
 def save(state: State, folder: Path) -> None:
@@ -48,20 +48,22 @@ def checkpoints(folder: Path) -> list[Path]:
 def restore(state: State, folder: Path, *, warn: Callable[[str], None]) -> bool:
     """Fill `state` from the newest readable checkpoint; False where there is none at all.
 
-    A damaged one is said to `warn`, and the one before is used. Raises `WeightsError` where all are damaged.
+    One that is damaged, or of another network, is said to `warn`, and the one before is used.
+    Raises `WeightsError` where none can be used.
     """
-    found = checkpoints(folder)
+    found, reason = checkpoints(folder), ""
     for path in found:
         try:
             _put(state, *read(path))
-        except DAMAGED as error:
-            warn(printable(f"checkpoint {path} is damaged ({first_words(error)}); trying the one before"))
+        except (*DAMAGED, WeightsError) as error:
+            reason = first_words(error).rstrip(".")
+            warn(printable(f"checkpoint {path} cannot be used ({reason}); trying the one before"))
             continue
         for newer in found[: found.index(path)]:
             newer.unlink()
         return True
     if found:
-        raise WeightsError(f"No checkpoint in {folder} can be read: choose another --out to start again.")
+        raise WeightsError(f"No checkpoint in {folder} can be used ({reason}): choose another --out to start again.")
     return False
 
 

@@ -17,6 +17,7 @@ from sorby.models.contragan import Critic
 from sorby.models.place import place
 from sorby.models.projected import ProjectedDiscriminator
 from sorby.models.stylegan2 import Discriminator
+from sorby.models.weights import check_weights
 from sorby.seeds import rng_for
 
 ADAM_BETA2 = 0.99
@@ -108,10 +109,15 @@ def tensors_of(state: State) -> dict[str, Tensor]:
 
 
 def fill(state: State, tensors: dict[str, Tensor]) -> None:
-    """Put the tensors of `tensors_of` back; raises `KeyError` or `RuntimeError` where they do not fit."""
+    """Put the tensors of `tensors_of` back.
+
+    Raises `WeightsError` where those of a network do not fit it, `KeyError` or `RuntimeError` where others do not.
+    """
     state.path_length_mean.copy_(tensors["path_length_mean"])
     for name, network in _networks(state).items():
-        network.load_state_dict(_under(name, tensors))
+        weights = _under(name, tensors)
+        check_weights(network, weights, name, unfit="damaged, or of another version of Sorby")
+        network.load_state_dict(weights)
     for name, optimiser in _optimisers(state).items():
         _fill_optimiser(optimiser, _under(name, tensors))
 
