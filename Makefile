@@ -2,6 +2,7 @@
 #   make demo       the main job end to end on simulated micrographs, in minutes
 #   make test       all tests
 #   make coverage   all tests, and how many branches of src/ they run
+#   make openvino   the tests of drawing with OpenVINO, which is fetched for them
 #   make wheel      the wheel, tried in an empty environment, and the list of what that holds (SBOM)
 #   make audit      whether a package that is pinned has a known weakness
 #   make bench      the short benchmarks; OFFICIAL=FOLDER sets the official StyleGAN2-ADA code beside them
@@ -16,7 +17,7 @@ EXTRAS := dev tensorboard film design search ray postgres parallel serve onnx hu
 empty :=
 comma := $(empty),$(empty)
 
-.PHONY: install demo check test coverage bench docs wheel audit lock
+.PHONY: install demo check test openvino coverage bench docs wheel audit lock
 
 install: $(INSTALLED)
 
@@ -40,6 +41,11 @@ check: install
 # per core run several times slower than either alone.
 test: install
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 8
+
+# In a folder of its own: with it in .venv each test that draws would compile first.
+openvino: install
+	$(HASHED) --upgrade --target build/openvino -r requirements/openvino.txt
+	PYTHONPATH=build/openvino $(BIN)/pytest -rs tests/models/test_compiled.py tests/test_draw.py "tests/test_precision.py::test_a_picture_in_bfloat16_is_that_in_float32_within_what_is_stated"
 
 # Into site/, which fetches nothing from elsewhere when it is viewed.
 docs: install
@@ -79,5 +85,6 @@ lock: install
 	$(LOCKED) $(addprefix --extra ,$(EXTRAS)) pyproject.toml --output-file requirements/development.txt
 	$(LOCKED) --extra docs pyproject.toml --output-file requirements/docs.txt
 	$(LOCKED) --group release --output-file requirements/release.txt
+	printf 'openvino\nopenvino-telemetry\n' | $(LOCKED) --no-deps - --output-file requirements/openvino.txt
 
 LOCKED = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --constraints constraints.txt --no-emit-package torch

@@ -3,9 +3,9 @@
     python benchmarks/generation.py --official FOLDER
 
 FOLDER is a checkout of NVlabs/stylegan2-ada-pytorch (commit d72cc7d; its licence is non-commercial, so that none of it
-is here), with the package requests that it imports. Both draw the noise and the latents anew for each picture and end
-with grey values of 8 bits; the official code draws all in one batch. Each of the two is a process of its own, which
-draws once to warm up. Without `--official` Sorby is timed alone, in both precisions.
+is here), with the package requests that it imports. OpenVINO draws beside PyTorch where it is installed. All draw the
+noise and the latents anew for each picture and end with grey values of 8 bits; the official code draws all in one
+batch. Each is a process of its own, which draws once to warm up. Without `--official` Sorby is timed alone.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -24,18 +25,28 @@ from bench import in_own_process, machine, spread
 from sorby.card import GeneratorCard
 from sorby.config import resolve
 from sorby.generator import Generator
+from sorby.models.compiled import openvino_version
 from sorby.models.stylegan2 import GeneratorNetwork
 
-NAMES = {"bfloat16": "Sorby, bfloat16", "float32": "Sorby, float32", "official": "StyleGAN2-ADA"}
+NAMES = {
+    "openvino": "Sorby, OpenVINO",
+    "bfloat16": "Sorby, bfloat16",
+    "float32": "Sorby, float32",
+    "official": "StyleGAN2-ADA",
+}
 Draw = Callable[[int], np.ndarray]
 
 
-def sorby_draw(size: int, precision: str) -> Draw:
+def sorby_draw(size: int, how: str) -> Draw:
     """Pictures as `sorby generate` makes them, of random weights."""
+    if how != "openvino":
+        patch("sorby.models.compiled.openvino_version", return_value=None).start()
     network = resolve("auto", size=size).network
     with tempfile.TemporaryDirectory() as folder:
         Generator(GeneratorNetwork(network), GeneratorCard(network=network)).save(Path(folder) / "generator")
-        generator = Generator.load(Path(folder) / "generator", dtype=getattr(torch, precision))
+        generator = Generator.load(
+            Path(folder) / "generator", dtype=torch.float32 if how == "float32" else torch.bfloat16
+        )
     return lambda num: generator.images(range(num))
 
 
@@ -80,19 +91,24 @@ def main() -> None:
         draw = official_draw(args.official, args.size) if args.one == "official" else sorby_draw(args.size, args.one)
         print(json.dumps({str(num): num / seconds(draw, num) for num in args.batches}))
         return
-    names = list(NAMES) if args.official else [name for name in NAMES if name != "official"]
+    there = {"openvino": openvino_version(), "official": args.official}
+    names = [name for name in NAMES if there.get(name, True)]
     rounds = [
         {name: in_own_process([*sys.argv[1:], "--one", name], threads=args.threads) for name in names}
         for _ in range(args.rounds)
     ]
     print(f"{machine()}; {args.threads} threads")
-    print(f"{args.size} px, {args.rounds} rounds; pictures a second\n")
-    print("| pictures | " + " | ".join(NAMES[name] for name in names) + " | first beside last |")
-    print("| --- |" + " --- |" * (len(names) + 1))
+    print(f"{args.size} px, {args.rounds} rounds; pictures a second, and how many times those of {NAMES[names[-1]]}\n")
+    print(
+        "| pictures | "
+        + " | ".join(NAMES[name] for name in names)
+        + f" | {' | '.join(f'{NAMES[name]}, ratio' for name in names[:-1])} |"
+    )
+    print("| --- |" + " --- |" * (2 * len(names) - 1))
     for num in map(str, args.batches):
         speeds = (spread([found[name][num] for found in rounds], digits=1) for name in names)
-        ratio = spread([found[names[0]][num] / found[names[-1]][num] for found in rounds])
-        print(f"| {num} | {' | '.join(speeds)} | {ratio} |", flush=True)
+        ratios = (spread([found[name][num] / found[names[-1]][num] for found in rounds]) for name in names[:-1])
+        print(f"| {num} | {' | '.join(speeds)} | {' | '.join(ratios)} |", flush=True)
 
 
 def seconds(draw: Draw, num: int) -> float:

@@ -11,7 +11,6 @@ from torch import Tensor
 from sorby.generator import Generator, Values
 from sorby.mark import MARKED, marked
 from sorby.micrograph import write_micrograph
-from sorby.models.place import name_of
 from sorby.team import Team
 
 BATCH = 32  # held in memory until they are written
@@ -76,7 +75,7 @@ def provenance(
         "generator": name,
         "seed": str(seed),
         "truncation": f"{truncation:g}",
-        "precision": name_of(generator.dtype),
+        "precision": generator.precision,
         **{f"condition {key}": str(value) for key, value in asked.items()},
         **({} if move is None else {"move": move.name, "directions": move.directions}),
         **({} if noise_seed is None else {"noise seed": str(noise_seed)}),

@@ -29,7 +29,8 @@ from sorby.card import FORMAT, GeneratorCard, model_card, shape_of
 from sorby.config import NetworkConfig
 from sorby.errors import ConfigError, WeightsError
 from sorby.models.build import AnyGenerator, generator_network, largest_activation
-from sorby.models.place import fastest_dtype, place
+from sorby.models.compiled import CompiledSynthesis, how_drawn, is_compiled
+from sorby.models.place import fastest_dtype, name_of, place
 from sorby.models.weights import check_weights
 from sorby.seeds import rng_for
 from sorby.shipped import FOLDER, names
@@ -67,6 +68,7 @@ class Generator:
         self._is_fixed = False
         """Whether the weights change no more, so that the hash is found once."""
         self._known_hash: str | None = None
+        self._compiled: CompiledSynthesis | None = None
 
     @classmethod
     def load(
@@ -76,7 +78,8 @@ class Generator:
         (`uhcs-64`), or one of a hub (`hf:user/name`), to draw and not to train.
 
         Without a `dtype` the convolutions are done in the one that is fastest on `device`; pictures in bfloat16 are
-        half a grey value off on average. The process keeps the memory of freed tensors from then on: `sorby.allocator`.
+        half a grey value off on average, and drawn by OpenVINO where it is installed and `device` a processor. The
+        process keeps the memory of freed tensors from then on: `sorby.allocator`.
         Raises `WeightsError` where `path` holds or names none, or weights that are damaged or do not fit the card.
         """
         keep_freed_memory()
@@ -144,6 +147,11 @@ class Generator:
             digest.update(save_tensors(self._tensors()))
             self._known_hash = digest.hexdigest()
         return self._known_hash
+
+    @property
+    def precision(self) -> str:
+        """In what pictures are drawn: `float32`, `bfloat16`, or `bfloat16, OpenVINO 2026.4.1`."""
+        return how_drawn(self.device, self.dtype) if self._is_fixed else name_of(self.dtype)
 
     @property
     def num_at_once(self) -> int:
@@ -226,7 +234,10 @@ class Generator:
     @torch.inference_mode()
     def draw(self, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor]) -> UInt8[np.ndarray, "n c h w"]:
         """The picture of each w and noise, all at once."""
-        return to_grey_values(self.network.synthesis(ws, noise, dtype=self.dtype))
+        if not self._is_fixed or not is_compiled(self.device, self.dtype):
+            return to_grey_values(self.network.synthesis(ws, noise, dtype=self.dtype))
+        self._compiled = self._compiled or CompiledSynthesis(self.network, ws, noise)
+        return to_grey_values(self._compiled(ws, noise))
 
     @torch.inference_mode()
     def mean_w(self, encoded: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:

@@ -8,7 +8,9 @@ from sorby.metrics.weights import WeightsFile
 
 def test_every_finding_of_this_machine_is_one_line_and_nothing_is_broken(tmp_path):
     findings = list(doctor.examine(tmp_path))
-    assert {"python", "torch", "devices", "cpu", "threads", "inception", "disk"} <= {f.topic for f in findings}
+    assert {"python", "torch", "devices", "cpu", "drawing", "threads", "inception", "disk"} <= {
+        f.topic for f in findings
+    }
     assert all("\n" not in finding.text for finding in findings)
     assert [finding for finding in findings if finding.status == "fail" and finding.topic != "disk"] == []
 
@@ -60,6 +62,12 @@ def test_a_processor_that_imitates_bfloat16_is_told_to_train_in_float32():
     assert finding.status == "warn"
     assert "--precision float32" in finding.text
     assert doctor.of_precision(2.0, 1.0).status == "ok"
+
+
+def test_what_draws_is_named_and_what_would_be_faster_where_it_is_not_there():
+    assert doctor.of_drawing(torch.float32, "2026.4.1").text == "in float32 by PyTorch"
+    assert doctor.of_drawing(torch.bfloat16, "2026.4.1").text == "in bfloat16 by OpenVINO 2026.4.1"
+    assert "pip install 'sorby[openvino]'" in doctor.of_drawing(torch.bfloat16, None).text
 
 
 def test_timing_a_convolution_gives_seconds():

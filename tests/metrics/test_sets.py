@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from sorby.conditions import Condition, ConditionSpace
@@ -209,7 +208,7 @@ def test_what_is_not_there_is_named(tmp_path):
 class FakeGenerator(Generator):
     """Draws the temperature asked for as grey value / 10, and remembers the seeds."""
 
-    dtype = torch.float32
+    precision = "float32"
     hash = "f" * 64
 
     def __init__(self):
@@ -322,12 +321,14 @@ def test_the_set_of_a_generator_says_what_is_known_of_it(generator):
 
 
 def test_the_hash_of_drawn_pictures_follows_all_that_decides_them(generator):
-    _, path = generator
+    fake, path = generator
     asked = [{"temperature": celsius} for celsius in ("800", "900")]
     ways = [{}, {"num": 4}, {"seed": 1}, {"truncation": 0.5}, {"conditions": asked[:1]}, {"conditions": asked}]
     once, again = ([open_set(path, **({"num": 3, "seed": 0} | way)).hash for way in ways] for _ in range(2))
     assert once == again
     assert len(set(once)) == len(ways)
+    fake.precision = "bfloat16, OpenVINO 2026.4.1"
+    assert open_set(path, num=3, seed=0).hash not in once
 
 
 def test_the_conditions_of_a_dataset_are_those_of_its_training_patches_or_of_all(tmp_path):

@@ -10,7 +10,6 @@ from jaxtyping import UInt8
 from sorby.conditions import Condition
 from sorby.generator import Generator, Values
 from sorby.latent.directions import Direction, Spread, offset, pca
-from sorby.models.place import name_of
 from sorby.simulation.random_field import two_phase
 
 FURTHEST = 2.0
@@ -95,7 +94,7 @@ class GeneratorSource:
         moves = ", ".join(f"{d.name}={float(chosen.get(d.name, 0.0)):.4g}" for d in self._directions)
         condition = {f"condition {name}": str(value) for name, value in self._condition(seed, chosen).items()}
         about = {"synthetic": "true", "generator": self.generator.hash, "seed": str(seed), "move": moves}
-        return about | {"precision": name_of(self.generator.dtype)} | condition
+        return about | {"precision": self.generator.precision} | condition
 
     def _condition(self, seed: int, chosen: Chosen) -> Values:
         usual = self.generator.condition_of(seed)

@@ -19,7 +19,8 @@ from sorby.metrics.compare import Side, check_number
 from sorby.metrics.features import FeatureNetwork
 from sorby.metrics.record import Report
 from sorby.metrics.sets import ImageSet, conditions_of, is_generator, open_real, open_set
-from sorby.models.place import fastest_dtype, name_of
+from sorby.models.compiled import how_drawn
+from sorby.models.place import fastest_dtype
 from sorby.report.html import Pictures, render
 from sorby.team import Team
 from sorby.training.tick import read_log
@@ -104,7 +105,7 @@ def evaluate(
         hashes={"generated": fakes.hash} | {c.against: c.real.hash for c in comparisons},
         command=command,
         versions=_versions()
-        | ({"pictures drawn in": name_of(fastest_dtype(device))} if is_generator(generated) else {}),
+        | ({"pictures drawn in": how_drawn(device, fastest_dtype(device))} if is_generator(generated) else {}),
     )
     pictures = Pictures(
         generated=samples[fakes],

@@ -199,7 +199,7 @@ def of_generator(
     truncation: float,
 ) -> ImageSet:
     """A picture a seed at the condition asked for, or where that is None at one of the data, drawn by the seed."""
-    digest = hashlib.sha256(f"{generator.hash}|{generator.dtype}|{seeds}|{truncation}|{asked}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{generator.hash}|{generator.precision}|{seeds}|{truncation}|{asked}".encode()).hexdigest()
     load = partial(_draw, generator, seeds, asked, truncation)
     names = tuple(f"seed {seed}" for seed in seeds)
     card = generator.card
