@@ -24,15 +24,16 @@ STAGES = (
 
 
 class SameConv(nn.Conv2d):
-    """Convolution that pads as TensorFlow does: an odd pixel of padding goes to the right and to the bottom."""
+    """Convolution that pads as TensorFlow does: an odd pixel of padding goes to the right and to the bottom.
+
+    An odd pixel is a zero in front of the kernel in place of a copy of the image.
+    """
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d i j"]:
         """The side of the output is that of the input over the stride, rounded up."""
         down, across = self._padding_of(x.shape[2]), self._padding_of(x.shape[3])
-        if down % 2 or across % 2:  # the one case in which padding needs a copy of the image
-            x = F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2))
-            down = across = 0
-        return F.conv2d(x, self.weight, self.bias, self.stride, (down // 2, across // 2), groups=self.groups)
+        weight = F.pad(self.weight, (across % 2, 0, down % 2, 0)) if down % 2 or across % 2 else self.weight
+        return F.conv2d(x, weight, self.bias, self.stride, ((down + 1) // 2, (across + 1) // 2), groups=self.groups)
 
     def _padding_of(self, size: int) -> int:
         kernel, stride = self.kernel_size[0], self.stride[0]
@@ -125,7 +126,7 @@ def _fold(module: nn.Module, conv: str, norm: str) -> None:
 
 
 def _relu6(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    return F.relu6(x, inplace=True)
+    return F.relu6(x, inplace=not x.requires_grad)  # where a gradient is taken, in place would be on a copy
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
