@@ -56,7 +56,7 @@ class CompiledSynthesis:
         try:
             self._model = _compiled(network, [ws, *noise])
         except (ImportError, AttributeError, TypeError, RuntimeError) as error:
-            *_, reason = str(error).strip().splitlines()  # the first line names its source file
+            reason = str(error).strip().rpartition("\n")[2]  # the lines before name its source files
             raise ConfigError(
                 f"OpenVINO {openvino_version()} cannot draw with this generator ({reason}): "
                 "uninstall it (pip uninstall openvino), and PyTorch draws."
