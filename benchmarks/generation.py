@@ -39,7 +39,7 @@ Draw = Callable[[int], np.ndarray]
 
 def sorby_draw(size: int, how: str) -> Draw:
     """Pictures as `sorby generate` makes them, of random weights."""
-    if how != "openvino":
+    if how != "openvino":  # as where it is not installed
         patch("sorby.models.compiled.openvino_version", return_value=None).start()
     network = resolve("auto", size=size).network
     with tempfile.TemporaryDirectory() as folder:
@@ -99,12 +99,9 @@ def main() -> None:
     ]
     print(f"{machine()}; {args.threads} threads")
     print(f"{args.size} px, {args.rounds} rounds; pictures a second, and how many times those of {NAMES[names[-1]]}\n")
-    print(
-        "| pictures | "
-        + " | ".join(NAMES[name] for name in names)
-        + f" | {' | '.join(f'{NAMES[name]}, ratio' for name in names[:-1])} |"
-    )
-    print("| --- |" + " --- |" * (2 * len(names) - 1))
+    headings = ["pictures", *(NAMES[name] for name in names), *(f"{NAMES[name]}, times" for name in names[:-1])]
+    print(f"| {' | '.join(headings)} |")
+    print("|" + " --- |" * len(headings))
     for num in map(str, args.batches):
         speeds = (spread([found[name][num] for found in rounds], digits=1) for name in names)
         ratios = (spread([found[name][num] / found[names[-1]][num] for found in rounds]) for name in names[:-1])

@@ -177,7 +177,8 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(tiny_dataset, whol
     newest.write_bytes(newest.read_bytes()[:1000])
     said = []
     train(tiny_dataset, tmp_path / "run", warn=said.append)
-    assert "cannot be used" in said[0]
+    assert f"checkpoint {newest} cannot be used" in said[0]
+    assert "trying the one before" in said[0]
     tensors = end(tmp_path / "run")[0]
     assert all(torch.equal(tensors[name], value) for name, value in end(whole_run)[0].items())
 
