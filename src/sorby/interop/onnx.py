@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 
 OPSET = 18
 """Read by onnxruntime from version 1.14 on, of 2023."""
-LARGEST_DIFFERENCE = 1e-3
-"""Between pictures of the file and of the generator, which are -1 to 1: an eighth of a grey value. Rounding grows with
-training, since carbides get sharper: ten times as much after 160 kimg as after 70, up to 3e-5."""
+LARGEST_DIFFERENCE = 1e-4
+"""Between pictures of the file and of the generator, which are -1 to 1: a hundredth of a grey value."""
 SYNTHETIC = "Pictures drawn by this file are synthetic. They are not evidence of a microstructure that was observed."
 
 Inputs = dict[str, Float32[np.ndarray, "n *shape"]]
@@ -81,7 +80,7 @@ def export_onnx(generator: Generator, out: Path) -> float:
     """Write NAME.onnx; gives the largest difference between its pictures and those of the generator.
 
     Raises `ConfigError` for another suffix or where a package is missing, `WeightsError` where the two differ by more
-    than 1e-3, and `DataError` where `out` cannot be written. Then nothing is written.
+    than 1e-4, and `DataError` where `out` cannot be written. Then nothing is written.
     """
     if out.suffix.lower() != ".onnx":
         raise ConfigError(f"{out} does not end in .onnx: name a file that does.")
