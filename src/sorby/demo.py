@@ -79,7 +79,7 @@ def commands(out: Path, *, quick: bool) -> list[str]:
         # two on pictures this small, and does not suffer when the machine is busy.
         f"sorby train {dataset} --out {run} --preset demo --kimg {kimg} --symmetry square --threads 1",
         f"sorby generate {run} --num {num} --out {pictures}",
-        # Beside it, what about an hour learns from real micrographs.
+        # Beside it, what an hour or two learns from real micrographs.
         f"sorby generate uhcs-64 --num {num} --out {hour}",
         # The fast feature network alone: Inception would take as long as half the training.
         f"sorby evaluate {run} {dataset} --network efficientnet-lite0 --num {scored} --out {report}",

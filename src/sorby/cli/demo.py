@@ -46,7 +46,7 @@ uncertain. The micrographs were simulated, so nothing here is a statement about 
 
 The report      {out}/report/report.html
 New pictures    {out}/pictures
-After an hour   {out}/after-an-hour: real spheroidised steel, learnt by a generator of Sorby's own on two cores
+A longer run    {out}/after-an-hour: real spheroidised steel, learnt in two hours of one core
 How it learnt   {out}/run/samples
 
 With your own micrographs:
