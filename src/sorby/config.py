@@ -201,8 +201,8 @@ class TrainConfig(_Settings):
     """Train on the patches of this many parent micrographs only, chosen by the seed."""
     seed: int = Field(0, ge=0)
     """Everything random follows from this number."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the convolutions."""
+    precision: Literal["fastest", "float32", "bfloat16"] = "float32"
+    """Precision of the convolutions; with fastest, a run takes that of the device it begins on, and keeps it."""
     tick_kimg: float = Field(4.0, gt=0, le=1e9)
     """Log, draw samples and save this often."""
     score_ticks: int = Field(4, ge=0)

@@ -161,11 +161,12 @@ def of_run(path: Path) -> Summary:
 
 
 def resume_command(path: Path, config: TrainConfig, dataset: str) -> str:
-    """The command that gives these settings again."""
+    """The command that gives these settings again; the precision that the run took is kept without being named."""
     if not config.preset:
         return "the same Python call again"
     before, now = flat(resolve(config.preset, size=config.network.size)), flat(config)
-    changed = {name: value for name, value in now.items() if value != before[name] and name not in _FROM_DATA}
+    kept = _FROM_DATA + (("precision",) if before["precision"] == "fastest" else ())
+    changed = {name: value for name, value in now.items() if value != before[name] and name not in kept}
     kimg = ["--kimg", f"{changed.pop('kimg'):g}"] if "kimg" in changed else []
     sets = [word for name, value in changed.items() for word in ("--set", f"{name}={_written(value)}")]
     # Quoted: a run that others made must not lay words into the user's shell.

@@ -42,7 +42,7 @@ def train(
     ] = None,
     batch: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     gamma: Annotated[float | None, typer.Option(help="Weight of the R1 penalty.")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32, bfloat16, or fastest: that of the device.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Any other setting, such as network.mapping_layers=8; repeatable.")
     ] = None,

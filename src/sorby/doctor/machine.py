@@ -42,7 +42,8 @@ def examine(folder: Path) -> Iterator[Finding]:
     for device in accelerators:
         yield of_augmentation(device, augmentation_problem(device))
     if not accelerators:
-        yield of_precision(*(convolution_seconds(dtype) for dtype in (torch.float32, torch.bfloat16)))
+        seconds = [convolution_seconds(dtype) for dtype in (torch.float32, torch.bfloat16)]
+        yield of_precision(*seconds, chosen=fastest_dtype("cpu"))
         yield of_drawing(fastest_dtype("cpu"), openvino_version())
     yield of_threads(torch.get_num_threads(), usable_cores(), load=os.getloadavg()[0])
     for name, blueprint in FEATURE_NETWORKS.items():
@@ -174,13 +175,14 @@ def convolution_seconds(dtype: torch.dtype, *, repeats: int = 8) -> float:
     return min(seconds)
 
 
-def of_precision(float32_seconds: float, bfloat16_seconds: float) -> Finding:
-    """Whether bfloat16, which the laptop presets use, pays on this processor."""
+def of_precision(float32_seconds: float, bfloat16_seconds: float, *, chosen: torch.dtype) -> Finding:
+    """Whether the precision that the presets take on this processor is the faster one."""
     ratio = float32_seconds / bfloat16_seconds
-    measured = f"bfloat16 is {ratio:.1f} times as fast as float32"
-    if ratio >= 1:
-        return Finding("precision", "ok", f"{measured}: the laptop presets use it")
-    return Finding("precision", "warn", f"{measured}, the processor only imitates it: train with --precision float32")
+    other = torch.float32 if chosen == torch.bfloat16 else torch.bfloat16
+    text = f"{name_of(chosen)}, which the presets train in here; bfloat16 is {ratio:.1f} times as fast as float32"
+    if (ratio >= 1) == (chosen == torch.bfloat16):
+        return Finding("precision", "ok", text)
+    return Finding("precision", "warn", f"{text}: compare the img/s with --precision {name_of(other)}")
 
 
 def of_drawing(dtype: torch.dtype, openvino: str | None) -> Finding:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sorby.config import NetworkConfig
-from sorby.models.layers import Linear, StyledConv, ToGrey
+from sorby.models.layers import Linear, StyledConv, ToGrey, num_coarse
 
 
 def enlarged(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c 2*h 2*w"]:
@@ -35,6 +35,8 @@ class BilinearSynthesis(nn.Module):
     def __init__(self, config: NetworkConfig, widths: Sequence[int]) -> None:
         super().__init__()
         self.resolutions = [2**i for i in range(2, int(math.log2(config.size)) + 1)]
+        self.coarse = num_coarse(self.resolutions)
+        self.coarse_noise = 2 * self.coarse
         self.const = nn.Parameter(torch.randn(widths[0], 4, 4))
         self.convs = nn.ModuleList()
         for i, o in pairwise([widths[0], *widths]):
@@ -57,18 +59,46 @@ class BilinearSynthesis(nn.Module):
             read[2 * block + 2].append(grey.affine)
         return [torch.cat([affine.scaled() for affine in layer if isinstance(affine, Linear)]) for layer in read]
 
+    def coarse_layers(self) -> list[nn.Module]:
+        """Those that compute in float32 whatever the precision."""
+        return [*self.convs[: 2 * self.coarse], *self.to_grey[: self.coarse]]
+
     def forward(
         self, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor], *, dtype: torch.dtype = torch.float32
     ) -> Float[Tensor, "n c h w"]:
+        x, picture = self.begin(ws, noise[: self.coarse_noise])
+        return self.finish(x, picture, ws, noise[self.coarse_noise :], dtype=dtype)
+
+    def begin(
+        self, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor]
+    ) -> tuple[Float[Tensor, "n i r r"], Float[Tensor, "n c r r"]]:
+        """Features and picture of the coarse layers, in float32; `noise` is theirs."""
+        x = self.const.expand(ws.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x, grey = self._block(0, x, ws, noise)
+        return self._blocks(range(1, self.coarse), x, grey, ws, noise[2:])
+
+    def finish(
+        self,
+        x: Float[Tensor, "n i r r"],
+        picture: Float[Tensor, "n c r r"],
+        ws: Float[Tensor, "n l d"],
+        noise: Sequence[Tensor],
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> Float[Tensor, "n c h w"]:
+        """The picture of all layers, from that of the coarse ones; `noise` is that of the others."""
+        return self._blocks(range(self.coarse, len(self.resolutions)), x.to(dtype), picture, ws, noise)[1]
+
+    def _blocks(
+        self, blocks: range, x: Tensor, picture: Tensor, ws: Tensor, noise: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        for i, block in enumerate(blocks):
+            x, grey = self._block(block, enlarged(x), ws, noise[2 * i : 2 * i + 2])
+            picture = smoothed(enlarged(picture)) + grey
+        return x, picture
+
+    def _block(self, block: int, x: Tensor, ws: Tensor, noise: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         w = ws.unbind(1)
-        x = self.const.expand(ws.shape[0], -1, -1, -1).to(dtype).contiguous(memory_format=torch.channels_last)
-        picture = None
-        for block in range(len(self.resolutions)):
-            if block:
-                x = enlarged(x)
-            for layer in (2 * block, 2 * block + 1):
-                x = self.convs[layer](x, w[layer], noise[layer])
-            grey: Tensor = self.to_grey[block](x, w[2 * block + 2])
-            picture = grey if picture is None else smoothed(enlarged(picture)) + grey
-        assert picture is not None
-        return picture
+        for layer, drawn in zip((2 * block, 2 * block + 1), noise, strict=True):
+            x = self.convs[layer](x, w[layer], drawn)
+        return x, self.to_grey[block](x, w[2 * block + 2])

@@ -2,11 +2,13 @@
 
 from sorby.config import NetworkConfig
 from sorby.models import contragan
+from sorby.models.bilinear import BilinearSynthesis
 from sorby.models.contragan import ContraganGenerator
-from sorby.models.stylegan2 import GeneratorNetwork, channels_at
+from sorby.models.stylegan2 import GeneratorNetwork, Synthesis, channels_at
 
 AnyGenerator = GeneratorNetwork | ContraganGenerator
 """Networks with a mapping of latent and condition to w, and a synthesis of w and noise to pictures."""
+AnySynthesis = Synthesis | BilinearSynthesis | contragan.Synthesis
 
 
 def generator_network(config: NetworkConfig) -> AnyGenerator:

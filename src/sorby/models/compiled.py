@@ -7,7 +7,7 @@ drawn beside it, and in any number of threads.
 import copy
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -17,7 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sorby.errors import ConfigError
-from sorby.models.build import AnyGenerator
+from sorby.models import contragan
+from sorby.models.build import AnyGenerator, AnySynthesis
 from sorby.models.place import name_of
 
 
@@ -47,14 +48,19 @@ def how_drawn(device: torch.device | str, dtype: torch.dtype) -> str:
 class CompiledSynthesis:
     """What `network.synthesis` computes, its convolutions in bfloat16, of any number of pictures.
 
-    `ws` and `noise` of some pictures are what it is traced with, in about half a second for 64 px. Raises `ConfigError`
+    `ws` and `noise` of some pictures are what it is traced with, in about half a second for 64 px. The coarse layers of
+    StyleGAN2 are a model of their own, in float32, since OpenVINO takes one precision a model. Raises `ConfigError`
     where OpenVINO cannot do it.
     """
 
     def __init__(self, network: AnyGenerator, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor]) -> None:
         self._lock = threading.Lock()
+        exact = copy.deepcopy(network)
+        exact.freeze(torch.float32)
+        self._begin, self._coarse_noise = None, 0
         try:
-            self._model = _compiled(network, [ws, *noise])
+            with torch.inference_mode(False), torch.no_grad():
+                self._compile(exact.synthesis, ws.clone(), [layer.clone() for layer in noise])
         except (ImportError, AttributeError, TypeError, RuntimeError) as error:
             reason = str(error).strip().rpartition("\n")[2]  # the lines before name its source files
             raise ConfigError(
@@ -64,31 +70,50 @@ class CompiledSynthesis:
 
     def __call__(self, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor]) -> Float[Tensor, "n c h w"]:
         """Pictures of -1 to 1; one call at a time, whatever the thread."""
+        styles, layers = ws.numpy(), [layer.numpy() for layer in noise]
+        coarse, fine = layers[: self._coarse_noise], layers[self._coarse_noise :]
         with self._lock:
-            (pictures,) = self._model([given.numpy() for given in (ws, *noise)]).values()
+            begun: Iterable[Any] = [] if self._begin is None else self._begin([styles, *coarse]).values()
+            (pictures,) = self._finish([*begun, styles, *fine]).values()
         return torch.from_numpy(pictures)
 
+    def _compile(self, synthesis: AnySynthesis, ws: Tensor, noise: Sequence[Tensor]) -> None:
+        if isinstance(synthesis, contragan.Synthesis):
+            self._finish = _compiled(synthesis, lambda ws: synthesis(ws, []), [ws], "bf16")
+            return
+        self._coarse_noise = synthesis.coarse_noise
+        coarse, fine = noise[: self._coarse_noise], noise[self._coarse_noise :]
+        begun = synthesis.begin(ws, coarse)
+        self._begin = _compiled(synthesis, lambda ws, *noise: synthesis.begin(ws, noise), [ws, *coarse], "f32")
+        self._finish = _compiled(
+            synthesis,
+            lambda x, picture, ws, *noise: synthesis.finish(x, picture, ws, noise),
+            [*begun, ws, *fine],
+            "bf16",
+        )
 
-class _Synthesis(nn.Module):
-    def __init__(self, network: AnyGenerator) -> None:
+
+class _Traceable(nn.Module):
+    """A function as a module that owns the weights it uses."""
+
+    def __init__(self, weights: nn.Module, function: Callable[..., Any]) -> None:
         super().__init__()
-        self.network = network
+        self.weights, self.function = weights, function
 
-    def forward(self, ws: Tensor, *noise: Tensor) -> Tensor:
-        return self.network.synthesis(ws, noise)
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.function(*inputs)
 
 
-def _compiled(network: AnyGenerator, inputs: Sequence[Tensor]) -> Any:
+def _compiled(weights: nn.Module, function: Callable[..., Any], inputs: Sequence[Tensor], precision: str) -> Any:
+    """`function` of `inputs`, of any number of pictures, as a model of OpenVINO."""
     import openvino
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    exact = copy.deepcopy(network)
-    exact.freeze(torch.float32)
-    with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+    example = tuple(inputs)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a traced network does not branch, and that tracing grows old
-        example = tuple(given.clone() for given in inputs)
-        traced = torch.jit.freeze(torch.jit.trace(_Synthesis(exact).eval(), example, check_trace=False))
+        traced = torch.jit.freeze(torch.jit.trace(_Traceable(weights, function).eval(), example, check_trace=False))
         # Not `convert_model`, which tells its makers of each use.
         decoder = TorchScriptPythonDecoder(traced, example_input=example)
         frontend = FrontEndManager().load_by_framework("pytorch")
@@ -98,7 +123,7 @@ def _compiled(network: AnyGenerator, inputs: Sequence[Tensor]) -> Any:
         parameter.set_partial_shape(openvino.PartialShape([-1, *given.shape[1:]]))
     model.validate_nodes_and_infer_types()
     hints = {
-        "INFERENCE_PRECISION_HINT": "bf16",
+        "INFERENCE_PRECISION_HINT": precision,
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }

@@ -1,5 +1,7 @@
 """Where networks and images live, in which order weights lie, and how precisely they are used."""
 
+import platform
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -33,14 +35,24 @@ def name_of(dtype: torch.dtype) -> str:
 
 
 def fastest_dtype(device: torch.device | str) -> torch.dtype:
-    """The precision in which convolutions are fastest: bfloat16 where the device computes in it, else float32."""
+    """The precision in which convolutions are fastest: bfloat16 where the device computes in it, else float32.
+
+    A processor without instructions for bfloat16 imitates it, many times slower than float32. With AVX512-BF16 alone,
+    those of Intel do half as much in bfloat16, those of AMD twice as much (docs/performance.md).
+    """
     kind = torch.device(device).type
     if kind == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     elif kind == "cpu":
-        # A processor without these instructions imitates bfloat16, which is slower than float32.
-        instructions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        native = any(getattr(torch.cpu, name, bool)() for name in instructions)
+        has_amx, has_avx512 = (
+            getattr(torch.cpu, f"_is_{name}_supported", bool)() for name in ("amx_tile", "avx512_bf16")
+        )
+        native = has_amx or (has_avx512 and not _is_of_intel())
     else:
         native = False
     return torch.bfloat16 if native else torch.float32
+
+
+def _is_of_intel() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return "GenuineIntel" in (cpuinfo.read_text() if cpuinfo.is_file() else platform.processor())

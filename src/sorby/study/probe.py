@@ -35,7 +35,7 @@ from sorby.study.energy import JOULES_PER_KWH, Meter
 from sorby.training import checkpoint
 from sorby.training.batches import Batches
 from sorby.training.loop import step
-from sorby.training.run import augmentation, card_of, fit_to
+from sorby.training.run import augmentation, card_of, fit_to, settled
 from sorby.training.state import State, new_state
 from sorby.training.steps import compute_dtype
 from sorby.training.tick import Ticker, tile
@@ -156,7 +156,7 @@ def probe(request: Request) -> Timing:
     meter, began = Meter(request.device), time.perf_counter()
     keep_freed_memory()
     data = Dataset.open(request.dataset)
-    config, train = fit_to(request.config, data), data.split("train")
+    config, train = settled(fit_to(request.config, data), request.device), data.split("train")
     state = new_state(config, device=request.device)
     quick = _network_or_none(QUICK_NETWORK, request.device) if config.score_ticks else None
     start = time.time() - request.began

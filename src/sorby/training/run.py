@@ -19,6 +19,7 @@ from sorby.config import MAY_CHANGE, TrainConfig, flat, to_toml
 from sorby.data.dataset import Dataset
 from sorby.data.streamed import pictures_of
 from sorby.errors import ConfigError, DataError, WeightsError
+from sorby.models.place import fastest_dtype, name_of
 from sorby.team import Team
 from sorby.training import checkpoint, environment
 from sorby.training.batches import Batches
@@ -70,6 +71,7 @@ def train(
         check_shares(config, team, accumulate)
 
     team.first(begin)
+    config = team.first(lambda: settled(config, team.device, run=out))
     augment = augmentation(config)
     keep_freed_memory()
     torch.backends.cudnn.benchmark = True  # shapes hardly change, so that looking for the fastest convolutions pays
@@ -130,6 +132,15 @@ def fit_to(config: TrainConfig, dataset: Dataset) -> TrainConfig:
     """The settings with the channels and the conditions of the data."""
     changes = {"channels": dataset.channels, "condition_dim": dataset.space.dim}
     return config.model_copy(update={"network": config.network.model_copy(update=changes)})
+
+
+def settled(config: TrainConfig, device: torch.device | str, *, run: Path | None = None) -> TrainConfig:
+    """The settings with a precision, where they ask for the fastest: that of the `run` if any, or of `device`."""
+    if config.precision != "fastest":
+        return config
+    before = read_config(run).precision if run and (run / "config.toml").is_file() else "fastest"
+    precision = name_of(fastest_dtype(device)) if before == "fastest" else before
+    return config.model_copy(update={"precision": precision})
 
 
 def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:

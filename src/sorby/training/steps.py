@@ -33,8 +33,8 @@ class Batch(NamedTuple):
 
 
 def compute_dtype(config: TrainConfig) -> torch.dtype:
-    """Precision of the convolutions."""
-    return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+    """Precision of the convolutions, in settings that leave it open no more."""
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.precision]
 
 
 def contrast(judged: Judged, y: Float[Tensor, "m k"], config: TrainConfig, share: Share) -> Float[Tensor, ""]:
