@@ -23,7 +23,7 @@ def drawn(path, precision, **env):
     return np.load(path).astype(int)
 
 
-@pytest.mark.parametrize(("precision", "grey_levels"), [("float32", 1), ("bfloat16", 16)])
+@pytest.mark.parametrize(("precision", "grey_levels"), [("float32", 1), ("bfloat16", 12)])
 def test_a_picture_on_an_older_processor_is_the_same_within_what_is_stated(precision, grey_levels, tmp_path):
     here = drawn(tmp_path / "here.npy", precision)
     older = drawn(tmp_path / "older.npy", precision, **OLDER)
@@ -34,5 +34,5 @@ def test_a_picture_on_an_older_processor_is_the_same_within_what_is_stated(preci
 def test_a_picture_in_bfloat16_is_that_in_float32_within_what_is_stated(tmp_path):
     difference = np.abs(drawn(tmp_path / "a.npy", "float32") - drawn(tmp_path / "b.npy", "bfloat16"))
     assert difference.mean() < 1
-    assert 0 < np.quantile(difference, 0.99) <= 6
-    assert difference.max() <= 50  # where an edge moves by a part of a pixel
+    assert 0 < np.quantile(difference, 0.99) <= 4
+    assert difference.max() <= 12  # where an edge moves by a part of a pixel

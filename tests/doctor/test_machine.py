@@ -57,11 +57,20 @@ def test_every_accelerator_is_asked_whether_augmentation_runs(monkeypatch, tmp_p
     assert "a test augmentation runs" in {finding.text for finding in findings}
 
 
-def test_a_processor_that_imitates_bfloat16_is_told_to_train_in_float32():
-    finding = doctor.of_precision(1.0, 4.0)
-    assert finding.status == "warn"
-    assert "--precision float32" in finding.text
-    assert doctor.of_precision(2.0, 1.0).status == "ok"
+@pytest.mark.parametrize(
+    ("bfloat16_seconds", "chosen", "other"),
+    [
+        (4.0, torch.float32, None),
+        (0.5, torch.bfloat16, None),
+        (4.0, torch.bfloat16, "float32"),
+        (0.5, torch.float32, "bfloat16"),
+    ],
+)
+def test_a_precision_that_is_not_the_faster_one_is_told(bfloat16_seconds, chosen, other):
+    finding = doctor.of_precision(1.0, bfloat16_seconds, chosen=chosen)
+    assert finding.status == ("warn" if other else "ok")
+    assert (f"--precision {other}" in finding.text) == bool(other)
+    assert f"{1 / bfloat16_seconds:.1f} times as fast" in finding.text
 
 
 def test_what_draws_is_named_and_what_would_be_faster_where_it_is_not_there():

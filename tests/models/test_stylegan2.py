@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from sorby.config import NetworkConfig
+from sorby.models.layers import ModulatedConv
 from sorby.models.stylegan2 import Discriminator, GeneratorNetwork, num_styles
 
 SMALL = NetworkConfig(size=32, z_dim=16, w_dim=16, channel_base=256, channel_max=16)
@@ -45,6 +46,22 @@ def test_bfloat16_pictures_are_those_of_float32_to_its_precision():
     exact, rough = draw(G), draw(G, dtype=torch.bfloat16)
     assert rough.dtype == torch.float32
     assert (exact - rough).abs().max() < 0.03 * exact.abs().max()
+
+
+@pytest.mark.parametrize("upsampling", ["filtered", "bilinear"])
+def test_layers_of_4_and_8_px_compute_in_float32_and_the_others_in_bfloat16_frozen_or_not(upsampling):
+    torch.manual_seed(0)
+    G = GeneratorNetwork(SMALL.model_copy(update={"upsampling": upsampling}))
+    found: dict[int, set[torch.dtype]] = {}
+    for module in G.modules():
+        if isinstance(module, ModulatedConv):
+            module.register_forward_hook(
+                lambda *given: found.setdefault(given[2][0].shape[-1], set()).add(given[2][0].dtype)
+            )
+    trained = draw(G, dtype=torch.bfloat16)
+    assert found == {side: {torch.float32 if side <= 8 else torch.bfloat16} for side in (4, 8, 16, 32)}
+    G.freeze(torch.bfloat16)
+    assert torch.equal(draw(G, dtype=torch.bfloat16), trained)
 
 
 def test_a_picture_does_not_depend_on_its_neighbours():

@@ -212,6 +212,19 @@ def test_a_run_of_other_settings_is_refused_and_named(tiny_dataset, whole_run):
         train(tiny_dataset, whole_run, r1_gamma=3)
 
 
+def test_a_run_takes_the_fastest_precision_of_its_device_and_keeps_it_on_another(tiny_dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "fastest_dtype", lambda _: torch.bfloat16)
+    out = train(tiny_dataset, tmp_path / "run", kimg=0.016, precision="fastest")
+    assert tick.read_config(out).precision == "bfloat16"
+    monkeypatch.setattr(run, "fastest_dtype", lambda _: torch.float32)
+    train(tiny_dataset, out, kimg=0.032, precision="fastest")
+    assert tick.read_config(out).precision == "bfloat16"
+    named = train(tiny_dataset, tmp_path / "named", kimg=0.032, precision="bfloat16")
+    assert_same_end(out, named)
+    with pytest.raises(ConfigError, match="precision was bfloat16, is float32"):
+        train(tiny_dataset, out, precision="float32")
+
+
 def test_a_run_with_other_labels_is_refused(tmp_path):
     runs = []
     for labels in (("a", "b"), ("b", "a")):

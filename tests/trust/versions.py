@@ -28,13 +28,14 @@ from tests.trust.verbs import BESIDE, TIMES, VERBS, Verb, fill, finish
 PICTURES = (".png", ".tif")
 
 
-def in_float32(verb: Verb) -> Verb:
-    """A training without the rounding of bfloat16, in which any other order of adding ends elsewhere."""
-    name = f"{verb.name} in float32"
-    return replace(verb, name=name, command=f"{verb.command} --set precision=float32", out=f"{verb.out}-float32")
+def in_precision(verb: Verb, precision: str) -> Verb:
+    """A training in the same precision on any machine."""
+    name = f"{verb.name} in {precision}"
+    return replace(verb, name=name, command=f"{verb.command} --precision {precision}", out=f"{verb.out}-{precision}")
 
 
-COMPARED = (*VERBS, *(in_float32(verb) for verb in VERBS if verb.name == "train"))
+TRAININGS = [verb for verb in VERBS if verb.name == "train"]
+COMPARED = (*VERBS, *(in_precision(verb, precision) for verb in TRAININGS for precision in ("bfloat16", "float32")))
 
 
 def files(out: Path) -> Iterator[tuple[str, bytes]]:

@@ -74,7 +74,7 @@ class BilinearSynthesis(nn.Module):
     ) -> tuple[Float[Tensor, "n i r r"], Float[Tensor, "n c r r"]]:
         """Features and picture of the coarse layers, in float32; `noise` is theirs."""
         x = self.const.expand(ws.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        x, grey = self._block(0, x, ws, noise)
+        x, grey = self._block(0, x, ws, noise[:2])
         return self._blocks(range(1, self.coarse), x, grey, ws, noise[2:])
 
     def finish(

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 N = TypeVar("N", bound=nn.Module)
+CPUINFO = Path("/proc/cpuinfo")
+"""What Linux says of the processor."""
 
 
 def place(network: N, device: torch.device | str) -> N:
@@ -54,5 +56,4 @@ def fastest_dtype(device: torch.device | str) -> torch.dtype:
 
 
 def _is_of_intel() -> bool:
-    cpuinfo = Path("/proc/cpuinfo")
-    return "GenuineIntel" in (cpuinfo.read_text() if cpuinfo.is_file() else platform.processor())
+    return "GenuineIntel" in (CPUINFO.read_text() if CPUINFO.is_file() else platform.processor())
