@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sorby.config import NetworkConfig
-from sorby.models.layers import Linear, StyledConv, ToGrey, num_coarse
+from sorby.models.coarse import CoarseToFine, num_coarse
+from sorby.models.layers import Linear, StyledConv, ToGrey
 
 
 def enlarged(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c 2*h 2*w"]:
@@ -29,14 +30,13 @@ def smoothed(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), kernel, groups=x.shape[1])
 
 
-class BilinearSynthesis(nn.Module):
+class BilinearSynthesis(CoarseToFine):
     """w and noise to a picture, as `Synthesis` of StyleGAN2 does it, of 2 convolutions at every resolution."""
 
     def __init__(self, config: NetworkConfig, widths: Sequence[int]) -> None:
         super().__init__()
         self.resolutions = [2**i for i in range(2, int(math.log2(config.size)) + 1)]
-        self.coarse = num_coarse(self.resolutions)
-        self.coarse_noise = 2 * self.coarse
+        self.coarse_noise = 2 * num_coarse(self.resolutions)
         self.const = nn.Parameter(torch.randn(widths[0], 4, 4))
         self.convs = nn.ModuleList()
         for i, o in pairwise([widths[0], *widths]):
@@ -60,39 +60,18 @@ class BilinearSynthesis(nn.Module):
         return [torch.cat([affine.scaled() for affine in layer if isinstance(affine, Linear)]) for layer in read]
 
     def coarse_layers(self) -> list[nn.Module]:
-        """Those that compute in float32 whatever the precision."""
-        return [*self.convs[: 2 * self.coarse], *self.to_grey[: self.coarse]]
+        coarse = num_coarse(self.resolutions)
+        return [*self.convs[: 2 * coarse], *self.to_grey[:coarse]]
 
-    def forward(
-        self, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor], *, dtype: torch.dtype = torch.float32
-    ) -> Float[Tensor, "n c h w"]:
-        x, picture = self.begin(ws, noise[: self.coarse_noise])
-        return self.finish(x, picture, ws, noise[self.coarse_noise :], dtype=dtype)
-
-    def begin(
-        self, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor]
-    ) -> tuple[Float[Tensor, "n i r r"], Float[Tensor, "n c r r"]]:
-        """Features and picture of the coarse layers, in float32; `noise` is theirs."""
+    def begin(self, ws: Tensor, noise: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         x = self.const.expand(ws.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         x, grey = self._block(0, x, ws, noise[:2])
-        return self._blocks(range(1, self.coarse), x, grey, ws, noise[2:])
+        return self.blocks(range(1, num_coarse(self.resolutions)), x, grey, ws, noise[2:])
 
-    def finish(
-        self,
-        x: Float[Tensor, "n i r r"],
-        picture: Float[Tensor, "n c r r"],
-        ws: Float[Tensor, "n l d"],
-        noise: Sequence[Tensor],
-        *,
-        dtype: torch.dtype = torch.float32,
-    ) -> Float[Tensor, "n c h w"]:
-        """The picture of all layers, from that of the coarse ones; `noise` is that of the others."""
-        return self._blocks(range(self.coarse, len(self.resolutions)), x.to(dtype), picture, ws, noise)[1]
-
-    def _blocks(
-        self, blocks: range, x: Tensor, picture: Tensor, ws: Tensor, noise: Sequence[Tensor]
+    def blocks(
+        self, which: range, x: Tensor, picture: Tensor, ws: Tensor, noise: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor]:
-        for i, block in enumerate(blocks):
+        for i, block in enumerate(which):
             x, grey = self._block(block, enlarged(x), ws, noise[2 * i : 2 * i + 2])
             picture = smoothed(enlarged(picture)) + grey
         return x, picture

@@ -7,7 +7,6 @@ input.
 """
 
 import math
-from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -17,20 +16,6 @@ from torch.nn import functional as F
 from sorby.models.resample import conv_down, conv_up, downsample, turned
 
 ACTIVATION_GAIN = math.sqrt(2)
-
-COARSE_PX = 8
-"""Up to this resolution a synthesis computes in float32 whatever the precision: what bfloat16 rounds there moves edges
-in the whole picture, and takes little time to do without.
-"""
-
-
-def num_coarse(resolutions: Sequence[int]) -> int:
-    """How many of the `resolutions` of a synthesis, 4 px and up, are coarse.
-
-    >>> num_coarse([4, 8, 16, 32])
-    2
-    """
-    return sum(resolution <= COARSE_PX for resolution in resolutions)
 
 
 def activate(x: Tensor, clamp: float | None = None) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sorby.config import NetworkConfig
 from sorby.models.bilinear import BilinearSynthesis
+from sorby.models.coarse import CoarseToFine, num_coarse
 from sorby.models.conditioning import SLOW, VECTOR, ConditionMapping, ConditionVector, ContrastiveHead, Judged
 from sorby.models.layers import (
     ACTIVATION_GAIN,
@@ -26,7 +27,6 @@ from sorby.models.layers import (
     ToGrey,
     activate,
     normalise,
-    num_coarse,
 )
 from sorby.models.resample import upsample
 
@@ -82,7 +82,7 @@ class Mapping(nn.Module):
         return w.expand(condition.shape[0], -1) if self.condition is None else w + self.condition(condition)
 
 
-class Synthesis(nn.Module):
+class Synthesis(CoarseToFine):
     """w and noise to a picture; each resolution adds to the upsampled picture of the one before (skip connections)."""
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -90,9 +90,8 @@ class Synthesis(nn.Module):
         self.resolutions = [2**i for i in range(2, int(math.log2(config.size)) + 1)]
         widths = [channels_at(r, config) for r in self.resolutions]
         self.start_width = widths[0]
-        self.coarse = num_coarse(self.resolutions)
         is_random = config.layout == "random"
-        self.coarse_noise = 2 * self.coarse - 1 + is_random
+        self.coarse_noise = 2 * num_coarse(self.resolutions) - 1 + is_random
         self.const = None if is_random else nn.Parameter(torch.randn(widths[0], 4, 4))
         styled = partial(StyledConv, w_dim=config.w_dim, noise=NOISE if is_random else 0, clamp=config.clamp)
         self.convs = nn.ModuleList([styled(widths[0], widths[0])])
@@ -117,41 +116,20 @@ class Synthesis(nn.Module):
         return [torch.cat([cast(Linear, affine).scaled() for affine in layer]) for layer in read]
 
     def coarse_layers(self) -> list[nn.Module]:
-        """Those that compute in float32 whatever the precision."""
-        return [*self.convs[: 2 * self.coarse - 1], *self.to_grey[: self.coarse]]
+        coarse = num_coarse(self.resolutions)
+        return [*self.convs[: 2 * coarse - 1], *self.to_grey[:coarse]]
 
-    def forward(
-        self, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor], *, dtype: torch.dtype = torch.float32
-    ) -> Float[Tensor, "n c h w"]:
-        x, picture = self.begin(ws, noise[: self.coarse_noise])
-        return self.finish(x, picture, ws, noise[self.coarse_noise :], dtype=dtype)
-
-    def begin(
-        self, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor]
-    ) -> tuple[Float[Tensor, "n i r r"], Float[Tensor, "n c r r"]]:
-        """Features and picture of the coarse layers, in float32; `noise` is theirs."""
+    def begin(self, ws: Tensor, noise: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         start, *noise = noise if self.const is None else (self.const.expand(ws.shape[0], -1, -1, -1), *noise)
         x = start.contiguous(memory_format=torch.channels_last)
         x = self.convs[0](x, ws[:, 0], noise[0])
-        return self._blocks(range(1, self.coarse), x, self.to_grey[0](x, ws[:, 1]), ws, noise[1:])
+        return self.blocks(range(1, num_coarse(self.resolutions)), x, self.to_grey[0](x, ws[:, 1]), ws, noise[1:])
 
-    def finish(
-        self,
-        x: Float[Tensor, "n i r r"],
-        picture: Float[Tensor, "n c r r"],
-        ws: Float[Tensor, "n l d"],
-        noise: Sequence[Tensor],
-        *,
-        dtype: torch.dtype = torch.float32,
-    ) -> Float[Tensor, "n c h w"]:
-        """The picture of all layers, from that of the coarse ones; `noise` is that of the others."""
-        return self._blocks(range(self.coarse, len(self.resolutions)), x.to(dtype), picture, ws, noise)[1]
-
-    def _blocks(
-        self, blocks: range, x: Tensor, picture: Tensor, ws: Tensor, noise: Sequence[Tensor]
+    def blocks(
+        self, which: range, x: Tensor, picture: Tensor, ws: Tensor, noise: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor]:
         w, rest = ws.unbind(1), iter(noise)
-        for block in blocks:
+        for block in which:
             for layer in (2 * block - 1, 2 * block):
                 x = self.convs[layer](x, w[layer], next(rest))
             picture = upsample(picture) + self.to_grey[block](x, w[2 * block + 1])
@@ -178,7 +156,10 @@ class GeneratorNetwork(nn.Module):
         self.register_buffer("w_mean", torch.zeros(config.w_dim))
 
     def freeze(self, dtype: torch.dtype) -> None:
-        """Scale and round the weights once for all pictures to come, at `dtype`; they are not trained any more."""
+        """Scale and round the weights once for all pictures to come, at `dtype`, those of coarse layers at float32.
+
+        They are not trained any more.
+        """
         self.requires_grad_(False)
         coarse = {module for layer in self.synthesis.coarse_layers() for module in layer.modules()}
         with torch.no_grad():
