@@ -226,6 +226,14 @@ def test_a_run_takes_the_fastest_precision_of_its_device_and_keeps_it_on_another
         train(tiny_dataset, out, precision="float32")
 
 
+def test_a_setting_that_does_not_fit_is_named_with_its_file(tiny_dataset, whole_run, tmp_path):
+    damaged = shutil.copytree(whole_run, tmp_path / "damaged")
+    text = (damaged / "config.toml").read_text()
+    (damaged / "config.toml").write_text(text.replace('precision = "float32"', 'precision = "half"'))
+    with pytest.raises(ConfigError, match=r"damaged/config\.toml: Setting precision: expected .* \(came: 'half'\)"):
+        train(tiny_dataset, damaged, precision="fastest")
+
+
 def test_a_run_with_other_labels_is_refused(tmp_path):
     runs = []
     for labels in (("a", "b"), ("b", "a")):

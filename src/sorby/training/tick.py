@@ -223,6 +223,8 @@ def read_config(run: Path) -> TrainConfig:
     """The settings of a run. Raises `ConfigError` where there are none that can be read."""
     try:
         return from_toml(read_text(run / "config.toml"))
+    except ConfigError as error:
+        raise ConfigError(f"{run.name}/config.toml: {error}") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{run.name} has no settings that can be read ({first_words(error)}): give a run.") from None
 
