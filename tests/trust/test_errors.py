@@ -38,6 +38,7 @@ NOTHING_TO_DO = {
     "evaluation/scores.py": "the note of the network says where its weights belong",
     "simulation/dataset.py: ConfigError(f'All pictures": "a simulator that cannot do it",
     'study/file.py: ConfigError(f"{path} has {name!r}': "tells the nearest name",
+    "training/tick.py: ConfigError(f'{run.name}/config.toml: {error}')": "the error within says it",
 }
 """Errors after which a user has no other choice than to leave it, by the beginning of their keys, and why."""
 
