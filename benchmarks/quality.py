@@ -334,12 +334,12 @@ def scored(folders: Sequence[Path], held_out: ImageSet) -> Iterator[Row]:
 
 
 def print_table(rows: Sequence[Row]) -> None:
-    """A line a snapshot, by contestant, seed and time."""
-    print(f"| | seed | kimg | CPU minutes | {' | '.join(SCORES)} |\n| --- | --- | --- | --- |{' --- |' * len(SCORES)}")
-    for row in sorted(rows, key=lambda row: (list(COLOURS).index(row["contestant"]), row["seed"], row["cpu_seconds"])):
+    """A line a snapshot, by contestant, run and time."""
+    print(f"| run | kimg | CPU minutes | {' | '.join(SCORES)} |\n| --- | --- | --- |{' --- |' * len(SCORES)}")
+    for row in sorted(rows, key=lambda row: (list(COLOURS).index(row["contestant"]), row["run"], row["cpu_seconds"])):
         values = " | ".join(f"{row[name]:.{1 if name.startswith('FID') else 3}f}" for name in SCORES)
         kimg, minutes = f"{row['images_seen'] / 1000:g}", f"{row['cpu_seconds'] / 60:.1f}"
-        print(f"| {row['contestant']} | {row['seed']} | {kimg} | {minutes} | {values} |")
+        print(f"| {row['run'].name} | {kimg} | {minutes} | {values} |")
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:

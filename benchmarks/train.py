@@ -183,7 +183,8 @@ def per_kimg(seconds: dict[str, float], batch: int) -> float:
 def report(rounds: list[dict[str, dict[str, float]]], args: argparse.Namespace) -> None:
     """Medians and spread of the rounds."""
     print(f"{machine()}; {args.device}, {args.threads} threads")
-    print(f"{args.size} px, widths times {args.width:g}, batch {args.batch}, {args.precision}, {len(rounds)} rounds\n")
+    work = f"{args.size} px, widths times {args.width:g}, batch {args.batch}"
+    print(f"{work}, {len(rounds)} rounds, Sorby in {args.precision}\n")
     print(f"| | s/kimg | times Sorby's | {' | '.join(f'{phase}, s' for phase in SHARE)} |")
     print(f"| --- | --- | --- |{' --- |' * len(SHARE)}")
     ours = [per_kimg(found["sorby"], args.batch) for found in rounds]

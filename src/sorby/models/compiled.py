@@ -1,7 +1,7 @@
 """Synthesis compiled by OpenVINO, where it is installed: the fastest way to draw in bfloat16 on a processor.
 
-In float32 it is no faster than PyTorch, so there PyTorch draws. What OpenVINO draws is the same to the bit whatever is
-drawn beside it, and in any number of threads.
+In float32 it is faster for one picture alone and slower for many, so there PyTorch draws. What OpenVINO draws is the
+same to the bit whatever is drawn beside it, and in any number of threads.
 """
 
 import copy
@@ -46,11 +46,11 @@ def how_drawn(device: torch.device | str, dtype: torch.dtype) -> str:
 
 
 class CompiledSynthesis:
-    """What `network.synthesis` computes, its convolutions in bfloat16, of any number of pictures.
+    """What `network.synthesis` computes, in bfloat16, of any number of pictures.
 
-    `ws` and `noise` of some pictures are what it is traced with, in about half a second for 64 px. The coarse layers of
-    StyleGAN2 are a model of their own, in float32, since OpenVINO takes one precision a model. Raises `ConfigError`
-    where OpenVINO cannot do it.
+    `ws` and `noise` of some pictures are what it is traced with, in about a second for 64 px. Coarse layers
+    (`CoarseToFine`) are a model of their own, in float32, since OpenVINO takes one precision a model. Raises
+    `ConfigError` where OpenVINO cannot do it.
     """
 
     def __init__(self, network: AnyGenerator, ws: Float[Tensor, "n l d"], noise: Sequence[Tensor]) -> None:
@@ -61,7 +61,7 @@ class CompiledSynthesis:
         try:
             with torch.inference_mode(False), torch.no_grad():
                 self._compile(exact.synthesis, ws.clone(), [layer.clone() for layer in noise])
-        except (ImportError, AttributeError, TypeError, RuntimeError) as error:
+        except (ImportError, AttributeError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).strip().rpartition("\n")[2]  # the lines before name its source files
             raise ConfigError(
                 f"OpenVINO {openvino_version()} cannot draw with this generator ({reason}): "

@@ -37,22 +37,23 @@ def name_of(dtype: torch.dtype) -> str:
 
 
 def fastest_dtype(device: torch.device | str) -> torch.dtype:
-    """The precision in which convolutions are fastest: bfloat16 where the device computes in it, else float32.
+    """The precision in which convolutions are fastest, bfloat16 or float32, by what the device is, without timing it.
 
     A processor without instructions for bfloat16 imitates it, many times slower than float32. With AVX512-BF16 alone,
     those of Intel do half as much in bfloat16, those of AMD twice as much (docs/performance.md).
     """
     kind = torch.device(device).type
     if kind == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
     elif kind == "cpu":
-        has_amx, has_avx512 = (
-            getattr(torch.cpu, f"_is_{name}_supported", bool)() for name in ("amx_tile", "avx512_bf16")
-        )
-        native = has_amx or (has_avx512 and not _is_of_intel())
+        bfloat16 = _has("amx_tile") or (_has("avx512_bf16") and not _is_of_intel())
     else:
-        native = False
-    return torch.bfloat16 if native else torch.float32
+        bfloat16 = False
+    return torch.bfloat16 if bfloat16 else torch.float32
+
+
+def _has(instructions: str) -> bool:
+    return getattr(torch.cpu, f"_is_{instructions}_supported", lambda: False)()  # private names: one may be gone
 
 
 def _is_of_intel() -> bool:
