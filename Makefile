@@ -45,7 +45,7 @@ test: install
 # In a folder of its own: with it in .venv each test that draws would compile first.
 openvino: install
 	$(HASHED) --upgrade --target build/openvino -r requirements/openvino.txt
-	PYTHONPATH=build/openvino $(BIN)/pytest -rs tests/models/test_compiled.py tests/test_draw.py "tests/test_precision.py::test_a_picture_in_bfloat16_is_that_in_float32_within_what_is_stated"
+	PYTHONPATH=build/openvino $(BIN)/pytest -rs tests/models/test_compiled.py
 
 # Into site/, which fetches nothing from elsewhere when it is viewed.
 docs: install

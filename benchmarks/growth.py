@@ -76,7 +76,7 @@ def training(size: float, width: float, batch: float) -> Row:
 
 
 def drawing(num: float) -> Row:
-    """Seconds and memory of so many TIFFs of a `laptop-64` generator."""
+    """Seconds and memory of so many TIFFs of a `laptop-64` generator, drawn by what `sorby generate` chooses."""
     network = resolve("laptop-64").network
     with tempfile.TemporaryDirectory() as folder:
         Generator(GeneratorNetwork(network), GeneratorCard(network=network)).save(Path(folder) / "generator")

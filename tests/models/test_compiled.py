@@ -19,6 +19,7 @@ from sorby.models.compiled import CompiledSynthesis
 from tests.latent.tiny import tiny
 
 SEEDS = range(5)
+PRECISIONS = (torch.float32, torch.bfloat16)
 needs_openvino = pytest.mark.skipif(compiled.openvino_version() is None, reason="OpenVINO is not here: make openvino")
 KINDS = [
     {},
@@ -35,9 +36,10 @@ def drawn_from(generator, seeds=SEEDS):
 
 
 @pytest.fixture
-def in_bfloat16(monkeypatch):
-    """As on a processor that computes in it."""
+def on_amx(monkeypatch):
+    """As on a processor with AMX."""
     monkeypatch.setattr(generators, "fastest_dtype", lambda _: torch.bfloat16)
+    monkeypatch.setattr(compiled, "has_amx", lambda: True)
 
 
 @needs_openvino
@@ -107,7 +109,7 @@ def test_nobody_is_told_that_openvino_is_used(monkeypatch):
 
 
 @needs_openvino
-@pytest.mark.usefixtures("in_bfloat16")
+@pytest.mark.usefixtures("on_amx")
 def test_a_loaded_generator_draws_with_it_and_its_pictures_say_so(tmp_path):
     tiny().save(tmp_path / "steel")
     generator = Generator.load(tmp_path / "steel")
@@ -120,7 +122,17 @@ def test_a_loaded_generator_draws_with_it_and_its_pictures_say_so(tmp_path):
 
 
 @needs_openvino
-@pytest.mark.usefixtures("in_bfloat16")
+@pytest.mark.usefixtures("on_amx")
+def test_a_picture_is_that_in_float32_within_what_is_stated():
+    exact, rounded = (Generator.load("uhcs-64", dtype=dtype).images(range(16)) for dtype in PRECISIONS)
+    difference = np.abs(exact.astype(int) - rounded)
+    assert difference.mean() < 1
+    assert 0 < np.quantile(difference, 0.99) <= 4
+    assert difference.max() <= 12  # as tests/test_precision.py has it for PyTorch
+
+
+@needs_openvino
+@pytest.mark.usefixtures("on_amx")
 def test_in_float32_pytorch_draws(tmp_path):
     tiny().save(tmp_path / "steel")
     exact = Generator.load(tmp_path / "steel").with_dtype(torch.float32)
@@ -128,17 +140,20 @@ def test_in_float32_pytorch_draws(tmp_path):
     assert np.array_equal(exact.images(SEEDS), Generator.load(tmp_path / "steel", dtype=torch.float32).images(SEEDS))
 
 
+@pytest.mark.usefixtures("on_amx")
 def test_without_it_nothing_is_compiled(monkeypatch):
     monkeypatch.setattr(compiled, "openvino_version", lambda: None)
     assert not compiled.is_compiled("cpu", torch.bfloat16)
     assert compiled.how_drawn("cpu", torch.bfloat16) == "bfloat16"
 
 
-def test_with_it_bfloat16_is_compiled_on_a_processor_and_nothing_else(monkeypatch):
+def test_with_it_bfloat16_is_compiled_on_a_processor_with_amx_and_nothing_else(on_amx, monkeypatch):
     monkeypatch.setattr(compiled, "openvino_version", lambda: "2026.4.1")
     assert compiled.how_drawn("cpu", torch.bfloat16) == "bfloat16, OpenVINO 2026.4.1"
     assert compiled.how_drawn("cpu", torch.float32) == "float32"
     assert compiled.how_drawn("cuda:0", torch.bfloat16) == "bfloat16"
+    monkeypatch.setattr(compiled, "has_amx", lambda: False)
+    assert compiled.how_drawn("cpu", torch.bfloat16) == "bfloat16"
 
 
 def test_an_openvino_that_does_not_fit_is_one_line_that_says_what_to_do(monkeypatch):

@@ -1,6 +1,6 @@
-"""Synthesis compiled by OpenVINO, where it is installed: the fastest way to draw in bfloat16 on a processor.
+"""Synthesis compiled by OpenVINO, where it is installed: the fastest way to draw on a processor with AMX.
 
-In float32 it is faster for one picture alone and slower for many, so there PyTorch draws. What OpenVINO draws is the
+On others, and in float32, PyTorch is as fast or faster, and draws (docs/performance.md). What OpenVINO draws is the
 same to the bit whatever is drawn beside it, and in any number of threads.
 """
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from sorby.errors import ConfigError
 from sorby.models import contragan
 from sorby.models.build import AnyGenerator, AnySynthesis
-from sorby.models.place import name_of
+from sorby.models.place import has_amx, name_of
 
 
 @cache
@@ -32,8 +32,9 @@ def openvino_version() -> str | None:
 
 
 def is_compiled(device: torch.device | str, dtype: torch.dtype) -> bool:
-    """Whether pictures are drawn with OpenVINO: on a processor, in bfloat16, where it is installed."""
-    return torch.device(device).type == "cpu" and dtype == torch.bfloat16 and openvino_version() is not None
+    """Whether pictures are drawn with OpenVINO: in bfloat16 on a processor with AMX, where it is installed."""
+    fits = torch.device(device).type == "cpu" and dtype == torch.bfloat16 and has_amx()
+    return fits and openvino_version() is not None
 
 
 def how_drawn(device: torch.device | str, dtype: torch.dtype) -> str:

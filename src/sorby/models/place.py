@@ -46,10 +46,15 @@ def fastest_dtype(device: torch.device | str) -> torch.dtype:
     if kind == "cuda":
         bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
     elif kind == "cpu":
-        bfloat16 = _has("amx_tile") or (_has("avx512_bf16") and not _is_of_intel())
+        bfloat16 = has_amx() or (_has("avx512_bf16") and not _is_of_intel())
     else:
         bfloat16 = False
     return torch.bfloat16 if bfloat16 else torch.float32
+
+
+def has_amx() -> bool:
+    """Whether this processor multiplies matrices, in bfloat16, by instructions of its own."""
+    return _has("amx_tile")
 
 
 def _has(instructions: str) -> bool:
