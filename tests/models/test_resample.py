@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -49,8 +51,24 @@ def test_conv_down_is_filter_then_every_second_convolution():
     torch.testing.assert_close(conv_down(x, weight), F.conv2d(low_pass(x, padding=2), weight)[:, :, ::2, ::2])
 
 
-@pytest.mark.parametrize("function", [upsample, downsample, lambda x: conv_up(x, torch.ones(1, 1, 3, 3).double())])
+@pytest.mark.parametrize(
+    "function",
+    [
+        upsample,
+        downsample,
+        *(partial(low_pass, padding=padding, gain=3) for padding in range(4)),
+        lambda x: conv_up(x, torch.ones(1, 1, 3, 3).double()),
+        lambda x: conv_down(x, torch.ones(1, 1, 3, 3).double()),
+    ],
+)
 def test_gradients_and_second_gradients_are_right(function):
     x = noise(1, 1, 4, 4).requires_grad_()
     assert torch.autograd.gradcheck(function, x)
     assert torch.autograd.gradgradcheck(function, x)
+
+
+@pytest.mark.parametrize("function", [upsample, downsample, partial(low_pass, padding=1)])
+def test_gradients_lie_channels_last_as_what_they_are_of(function):
+    x = noise(2, 3, 4, 4).to(memory_format=torch.channels_last).requires_grad_()
+    (gradient,) = torch.autograd.grad(function(x).square().sum(), x)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
