@@ -35,6 +35,7 @@ OF_RUN = {
         "path_length_weight",
         "path_length_interval",
         "style_mixing",
+        "match_greys",
     ),
     "contragan": ("n_critic", "weight_clip", "gradient_penalty"),
 }
@@ -177,6 +178,8 @@ class TrainConfig(_Settings):
     """Half-life of the running average of the generator's weights, in thousands of images."""
     ema_rampup: float | None = Field(0.05, gt=0)
     """The half-life is at most this fraction of the images seen; none for a constant half-life."""
+    match_greys: bool = False
+    """Save the generator with the mean and the contrast of the training set; what it learns from stays as it is."""
 
     augment: tuple[str, ...] = ("blit", "geom")
     """Families of adaptive discriminator augmentation; empty for none."""
@@ -246,7 +249,7 @@ class TrainConfig(_Settings):
 
 
 # Settings that may change when a run goes on: none of them touches what was learnt.
-MAY_CHANGE = ("kimg", "score_ticks")
+MAY_CHANGE = ("kimg", "score_ticks", "match_greys")
 
 
 def presets() -> dict[str, dict[str, Any]]:

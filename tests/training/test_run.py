@@ -14,6 +14,7 @@ from sorby.data.dataset import Patch, write_dataset
 from sorby.errors import ConfigError, DataError, TrainingError, WeightsError
 from sorby.generator import Generator
 from sorby.training import checkpoint, run, state, stylegan2, tick
+from sorby.training.greys import greys_of, matched
 from sorby.training.run import quick_scorer
 from sorby.training.state import new_state
 from tests.training.conftest import TINY, disc_images, tiny_config
@@ -224,6 +225,18 @@ def test_a_run_takes_the_fastest_precision_of_its_device_and_keeps_it_on_another
     assert all(torch.equal(kept[name], tensor) for name, tensor in expected.items())
     with pytest.raises(ConfigError, match="precision was bfloat16, is float32"):
         train(tiny_dataset, out, precision="float32")
+
+
+def test_a_generator_is_saved_with_the_greys_of_its_data_and_what_is_learnt_stays(tiny_dataset, whole_run, tmp_path):
+    out = train(tiny_dataset, tmp_path / "matched", match_greys=True)
+    (learnt, *_), (as_before, *_) = end(out), end(whole_run)
+    assert all(torch.equal(learnt[name], as_before[name]) for name in as_before)
+    plain, saved = (Generator.load(run / "last", dtype=torch.float32) for run in (whole_run, out))
+    found = greys_of(plain.images(range(tick.GREY_SEED, tick.GREY_SEED + tick.NUM_GREY)))
+    expected = matched(plain.network, found, greys_of(tiny_dataset.split("train").images())).state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in saved.network.state_dict().items())
+    assert saved.hash != plain.hash
+    assert saved.card.training["grey levels"] == "matched to the data"
 
 
 def test_a_setting_that_does_not_fit_is_named_with_its_file(tiny_dataset, whole_run, tmp_path):

@@ -23,6 +23,7 @@ from sorby.models.place import fastest_dtype, name_of
 from sorby.team import Team
 from sorby.training import checkpoint, environment
 from sorby.training.batches import Batches
+from sorby.training.greys import greys_of
 from sorby.training.loop import OnStep
 from sorby.training.loop import train as loop
 from sorby.training.norm import share_norms
@@ -33,6 +34,8 @@ from sorby.training.transfer import freeze, start
 from sorby.untrusted import read_text
 
 Progress = Callable[[State, dict[str, float]], None]
+NUM_GREY = 1000
+"""Patches that the greys of the data are measured on."""
 
 
 def train(
@@ -99,6 +102,7 @@ def train(
         config,
         card_of(data, config),
         reals=data.images(_spread(data, Ticker.GRID)),
+        greys=greys_of(data.images(_spread(data, NUM_GREY))) if config.match_greys else None,
         scorer=_scorer_or_none(dataset, config, device=team.device, warn=warn) if team.is_first else None,
         tensorboard=tensorboard and team.is_first,
         report=on_tick,
@@ -167,6 +171,7 @@ def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:
             "seed": config.seed,
             "augmentation": ", ".join(config.augment) or "none",
             "symmetry": config.symmetry,
+            **({"grey levels": "matched to the data"} if config.match_greys else {}),
             **({"started from": _nameless(config.start_from)} if config.start_from else {}),
         },
         sorby_version=__version__,

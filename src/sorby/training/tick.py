@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -17,12 +17,17 @@ from sorby.config import TrainConfig, from_toml
 from sorby.errors import ConfigError, DataError, TrainingError
 from sorby.generator import Generator
 from sorby.micrograph import write_micrograph
+from sorby.models.build import AnyGenerator
+from sorby.models.stylegan2 import GeneratorNetwork
 from sorby.training import checkpoint
+from sorby.training.greys import Greys, greys_of, matched
 from sorby.training.state import State
 from sorby.training.steps import compute_dtype
 from sorby.untrusted import first_words, parse_json, read_text
 
 SCORE_SEED = 1_000_000  # first seed of the pictures that are scored, away from those that a user looks at
+GREY_SEED = 2_000_000  # first seed of those whose greys are measured
+NUM_GREY = 200
 COLLAPSED = 0.1
 LOGGED = ("kimg", "images_seen", "seconds")
 """Numbers of every line of the log."""
@@ -51,6 +56,7 @@ class Ticker:
         card: GeneratorCard,
         *,
         reals: UInt8[np.ndarray, "n c h w"],
+        greys: Greys | None,
         scorer: Scorer | None,
         tensorboard: bool,
         report: Callable[[State, dict[str, float]], None],
@@ -58,7 +64,7 @@ class Ticker:
     ) -> None:
         self.out, self.config, self.card = out, config, card
         self.model = config.network.model
-        self.reals, self.scorer = reals, scorer
+        self.reals, self.greys, self.scorer = reals, greys, scorer
         self.report, self.warn = report, warn
         self.warned: set[str] = set()
         self.writer = _tensorboard(out) if tensorboard else None
@@ -77,7 +83,8 @@ class Ticker:
     def tick(self, state: State, averages: dict[str, float]) -> None:
         """Do everything of one tick. The checkpoint comes last: killed before it, the tick is done again."""
         self._alarm_not_finite(averages)
-        generator = self._generator(state)
+        network = self._network(state)
+        generator = self._generator(state, network)
         pictures = generator.images(range(self.GRID))
         self._alarm_collapse(pictures)
         self._alarm_p(state)
@@ -88,8 +95,8 @@ class Ticker:
         self._draw(pictures, state, generator)
         if scores and is_better(scores, state.best):
             state.best = {"kimg": state.images_seen / 1000, **scores}
-            self._generator(state, scores).save(self.out / "best")
-        self._generator(state, scores).save(self.out / "last")
+            self._generator(state, network, scores).save(self.out / "best")
+        self._generator(state, network, scores).save(self.out / "last")
         checkpoint.save(state, self.out / "checkpoint")
         self._to_tensorboard(line)
         self.report(state, line)
@@ -99,9 +106,16 @@ class Ticker:
         if self.writer is not None:
             self.writer.close()
 
-    def _generator(self, state: State, scores: dict[str, float] | None = None) -> Generator:
+    def _network(self, state: State) -> AnyGenerator:
+        """The averaged weights, with the greys of the data if the settings ask for them."""
+        if self.greys is None:
+            return state.G_ema
+        pictures = self._generator(state, state.G_ema).images(range(GREY_SEED, GREY_SEED + NUM_GREY))
+        return matched(cast(GeneratorNetwork, state.G_ema), greys_of(pictures), self.greys)
+
+    def _generator(self, state: State, network: AnyGenerator, scores: dict[str, float] | None = None) -> Generator:
         card = self.card.model_copy(update={"images_seen": state.images_seen, "scores": scores or {}})
-        return Generator(state.G_ema, card, device=state.device, dtype=compute_dtype(self.config))
+        return Generator(network, card, device=state.device, dtype=compute_dtype(self.config))
 
     def _score(self, generator: Generator, state: State) -> dict[str, float]:
         number = state.images_seen // self.config.tick_images

@@ -1,0 +1,60 @@
+"""Matched pictures have the mean and the contrast of the data, and are otherwise what they were."""
+
+import numpy as np
+import pytest
+import torch
+
+from sorby.training.greys import MOST, Greys, greys_of, matched
+from tests.latent.tiny import tiny
+
+SEEDS = range(40)
+
+
+def drawn(network, like):
+    z, noise = like.latents(SEEDS)
+    with torch.inference_mode():
+        return network(z, like.encoded(SEEDS), noise).numpy()
+
+
+def in_grey(pictures):
+    """Grey levels as `Greys` counts them, not rounded and not cut off."""
+    grey = 127.5 * (pictures.astype(float) + 1)
+    return Greys(grey.mean(), grey.std((1, 2, 3)).mean())
+
+
+@pytest.mark.parametrize("kind", [{}, {"conditional": True}, {"channels": 3}, {"layout": "random"}], ids=str)
+def test_matched_pictures_have_the_greys_asked_for_and_change_by_two_numbers_alone(kind):
+    generator = tiny(**kind)
+    before = drawn(generator.network, generator)
+    found = in_grey(before)
+    wanted = Greys(found.mean - 20, 1.3 * found.contrast)
+    after = drawn(matched(generator.network, found, wanted), generator)
+    assert in_grey(after) == pytest.approx(wanted, rel=1e-4)
+    np.testing.assert_allclose(after, 1.3 * before + (after.mean() - 1.3 * before.mean()), atol=1e-4)
+
+
+def test_the_network_itself_stays_as_it_is():
+    generator = tiny()
+    before = drawn(generator.network, generator)
+    matched(generator.network, Greys(100, 20), Greys(120, 30))
+    assert np.array_equal(drawn(generator.network, generator), before)
+
+
+def test_what_matches_already_is_left_alone():
+    generator = tiny()
+    same = matched(generator.network, Greys(100, 20), Greys(100, 20))
+    np.testing.assert_allclose(drawn(same, generator), drawn(generator.network, generator), atol=1e-6)
+
+
+def test_flat_pictures_are_not_blown_up():
+    generator = tiny()
+    before = drawn(generator.network, generator)
+    after = drawn(matched(generator.network, Greys(127.5, 0), Greys(127.5, 40)), generator)
+    np.testing.assert_allclose(after, MOST * before, atol=1e-4)
+
+
+def test_greys_are_measured_on_each_picture():
+    pictures = np.zeros((2, 1, 2, 2), np.uint8)
+    pictures[0] = 100  # flat, and so without contrast
+    pictures[1, 0, 0] = 200
+    assert greys_of(pictures) == Greys(mean=100, contrast=50)
