@@ -12,7 +12,7 @@ def keep_freed_memory() -> None:
     """Let glibc keep the memory of freed tensors for the next ones; elsewhere do nothing.
 
     As it comes, it gives every large block back at once and takes it again from the kernel, page by page and each page
-    cleared: 2 to 14 % of the time of a training step on a processor (docs/performance.md).
+    cleared: 2 to 14 % of the time of a training step on a processor (docs/trials.md).
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

@@ -11,6 +11,8 @@ from sorby.config import NetworkConfig
 from sorby.errors import ConfigError
 
 FORMAT = 1
+GREYS = "grey levels"
+"""What `training` of a card calls them, where they were given to the generator and not learnt."""
 LATER_SETTINGS = (
     "model",
     "layout",

@@ -132,7 +132,7 @@ class TrainConfig(_Settings):
     learns from fewer images."""
     updates: Literal["alternating", "simultaneous"] = "alternating"
     """Each network learns from generated pictures of its own, as published; or both from the same ones and the same
-    scores of them, which costs a fifth less."""
+    scores of them, which costs a quarter less."""
     kimg: float = Field(1000, gt=0, le=1e9)
     """Stop after this many thousand real images have been shown to the discriminator."""
     batch_size: int = Field(32, ge=1)
@@ -249,7 +249,7 @@ class TrainConfig(_Settings):
 
 
 # Settings that may change when a run goes on: none of them touches what was learnt.
-MAY_CHANGE = ("kimg", "score_ticks", "match_greys")
+MAY_CHANGE = ("kimg", "score_ticks")
 
 
 def presets() -> dict[str, dict[str, Any]]:

@@ -78,8 +78,8 @@ class Generator:
         (`uhcs-64`), or one of a hub (`hf:user/name`), to draw and not to train.
 
         Without a `dtype` the convolutions are done in the one that is fastest on `device`; pictures in bfloat16 are
-        half a grey value off on average, and drawn by OpenVINO where it is installed and `device` a processor. The
-        process keeps the memory of freed tensors from then on: `sorby.allocator`.
+        half a grey value off on average, and drawn by OpenVINO where it is installed and `device` a processor with AMX.
+        The process keeps the memory of freed tensors from then on: `sorby.allocator`.
         Raises `WeightsError` where `path` holds or names none, or weights that are damaged or do not fit the card.
         """
         keep_freed_memory()

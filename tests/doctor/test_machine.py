@@ -74,10 +74,11 @@ def test_a_precision_that_is_not_the_faster_one_is_told(bfloat16_seconds, chosen
 
 
 def test_what_draws_is_named_and_what_would_be_faster_where_it_is_not_there():
-    assert doctor.of_drawing("float32", with_amx=False).text == "in float32 by PyTorch"
-    assert doctor.of_drawing("bfloat16", with_amx=False).text == "in bfloat16 by PyTorch"
-    assert doctor.of_drawing("bfloat16, OpenVINO 2026.4.1", with_amx=True).text == "in bfloat16, OpenVINO 2026.4.1"
-    assert "pip install 'sorby[openvino]'" in doctor.of_drawing("bfloat16", with_amx=True).text
+    float32, bfloat16 = torch.float32, torch.bfloat16
+    assert doctor.of_drawing(float32, None, with_amx=False).text == "in float32 by PyTorch"
+    assert doctor.of_drawing(bfloat16, None, with_amx=False).text == "in bfloat16 by PyTorch"
+    assert doctor.of_drawing(bfloat16, "2026.4.1", with_amx=True).text == "in bfloat16 by OpenVINO 2026.4.1"
+    assert "pip install 'sorby[openvino]'" in doctor.of_drawing(bfloat16, None, with_amx=True).text
 
 
 def test_timing_a_convolution_gives_seconds():

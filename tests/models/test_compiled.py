@@ -127,7 +127,7 @@ def test_a_picture_is_that_in_float32_within_what_is_stated():
     exact, rounded = (Generator.load("uhcs-64", dtype=dtype).images(range(16)) for dtype in PRECISIONS)
     difference = np.abs(exact.astype(int) - rounded)
     assert difference.mean() < 1
-    assert 0 < np.quantile(difference, 0.99) <= 4
+    assert np.quantile(difference, 0.99) <= 4
     assert difference.max() <= 12  # as tests/test_precision.py has it for PyTorch
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sorby.card import GREYS
 from sorby.conditions import Condition, ConditionSpace
 from sorby.data.dataset import Patch, write_dataset
 from sorby.errors import ConfigError, DataError, TrainingError, WeightsError
@@ -236,7 +237,7 @@ def test_a_generator_is_saved_with_the_greys_of_its_data_and_what_is_learnt_stay
     expected = matched(plain.network, found, greys_of(tiny_dataset.split("train").images())).state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in saved.network.state_dict().items())
     assert saved.hash != plain.hash
-    assert saved.card.training["grey levels"] == "matched to the data"
+    assert saved.card.training[GREYS] == "matched to the data"
 
 
 def test_a_setting_that_does_not_fit_is_named_with_its_file(tiny_dataset, whole_run, tmp_path):

@@ -18,7 +18,7 @@ from sorby.doctor.finding import Finding
 from sorby.errors import WeightsError
 from sorby.metrics.features import FEATURE_NETWORKS
 from sorby.metrics.weights import WeightsFile, find_weights
-from sorby.models.compiled import how_drawn
+from sorby.models.compiled import is_compiled, openvino_version
 from sorby.models.place import fastest_dtype, has_amx, name_of
 
 MIN_PYTHON, MIN_TORCH = (3, 11), (2, 6)
@@ -44,7 +44,9 @@ def examine(folder: Path) -> Iterator[Finding]:
     if not accelerators:
         seconds = [convolution_seconds(dtype) for dtype in (torch.float32, torch.bfloat16)]
         yield of_precision(*seconds, chosen=fastest_dtype("cpu"))
-        yield of_drawing(how_drawn("cpu", fastest_dtype("cpu")), with_amx=has_amx())
+        dtype = fastest_dtype("cpu")
+        openvino = openvino_version() if is_compiled("cpu", dtype) else None
+        yield of_drawing(dtype, openvino, with_amx=has_amx())
     yield of_threads(torch.get_num_threads(), usable_cores(), load=os.getloadavg()[0])
     for name, blueprint in FEATURE_NETWORKS.items():
         yield of_weights(name, blueprint.weights)
@@ -185,13 +187,12 @@ def of_precision(float32_seconds: float, bfloat16_seconds: float, *, chosen: tor
     return Finding("precision", "warn", f"{text}: compare the img/s with --precision {name_of(other)}")
 
 
-def of_drawing(how: str, *, with_amx: bool) -> Finding:
-    """What draws on this processor, as `how_drawn` says it; on one with AMX OpenVINO would be faster than PyTorch."""
-    if "OpenVINO" not in how:
-        how += " by PyTorch"
-        if with_amx:
-            how += "; OpenVINO would be 1.2 to 1.6 times as fast: pip install 'sorby[openvino]'"
-    return Finding("drawing", "ok", f"in {how}")
+def of_drawing(dtype: torch.dtype, openvino: str | None, *, with_amx: bool) -> Finding:
+    """What draws on this processor; `openvino` is the version that does, None where PyTorch does."""
+    text = f"in {name_of(dtype)} by " + (f"OpenVINO {openvino}" if openvino else "PyTorch")
+    if with_amx and not openvino:
+        text += "; OpenVINO would be 1.2 to 1.6 times as fast: pip install 'sorby[openvino]'"
+    return Finding("drawing", "ok", text)
 
 
 def usable_cores() -> int:

@@ -13,7 +13,7 @@ from sorby.evaluation.at_conditions import at_conditions, conditioning, of_score
 from sorby.evaluation.metallography import correlation_of, descriptors_of, lacking, tables_of
 from sorby.evaluation.originality import copies_of, leaks_of
 from sorby.evaluation.scores import checks_of, likeness_of, networks_for, pair_pictures, scores_of
-from sorby.evaluation.sides import check_alike, comparisons_of, generated_set, training_set
+from sorby.evaluation.sides import check_alike, comparisons_of, generated_set, note_given, training_set
 from sorby.metrics.cache import cached_features, shared_features
 from sorby.metrics.compare import Side, check_number
 from sorby.metrics.features import FeatureNetwork
@@ -62,6 +62,7 @@ def evaluate(
     first, last = comparisons[0], comparisons[-1]
     fakes = generated_set(generated, real, num=num, seed=seed, truncation=truncation, device=device)
     check_alike(fakes, first, notes)
+    note_given(generated, notes)
     conditions = (
         at_conditions(generated, real, num=num, seed=seed, truncation=truncation, device=device, notes=notes)
         if at_each_condition

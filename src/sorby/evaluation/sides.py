@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
+from sorby.card import GREYS
 from sorby.data.dataset import Split
 from sorby.errors import DataError
+from sorby.generator import read_generator
 from sorby.metrics.compare import MIN_IMAGES, check_number
 from sorby.metrics.score import Against
-from sorby.metrics.sets import ImageSet, conditions_of, open_real, open_set
+from sorby.metrics.sets import ImageSet, conditions_of, is_generator, open_real, open_set
 from sorby.micrograph import common_size, same_size
 
 
@@ -107,6 +109,12 @@ def check_alike(fakes: ImageSet, comparison: Comparison, notes: list[str]) -> No
             f"Pixel sizes differ ({um:g} and {real_um:g} µm): these scores mix up structure and magnification, and "
             "lengths are not compared."
         )
+
+
+def note_given(generated: Path, notes: list[str]) -> None:
+    """Note what a generator did not have to learn."""
+    if is_generator(generated) and GREYS in read_generator(generated)[0].training:
+        notes.append("Brightness and contrast were given to this generator from its data: they agree without merit.")
 
 
 def same_scale(um: float | None, real_um: float | None) -> bool:

@@ -1,7 +1,7 @@
 """Synthesis compiled by OpenVINO, where it is installed: the fastest way to draw on a processor with AMX.
 
-On others, and in float32, PyTorch is as fast or faster, and draws (docs/performance.md). What OpenVINO draws is the
-same to the bit whatever is drawn beside it, and in any number of threads.
+On others, and of many pictures in float32, PyTorch is faster, and draws (docs/performance.md). What OpenVINO draws is
+the same to the bit whatever is drawn beside it, and in any number of threads.
 """
 
 import copy

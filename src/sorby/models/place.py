@@ -40,7 +40,7 @@ def fastest_dtype(device: torch.device | str) -> torch.dtype:
     """The precision in which convolutions are fastest, bfloat16 or float32, by what the device is, without timing it.
 
     A processor without instructions for bfloat16 imitates it, many times slower than float32. With AVX512-BF16 alone,
-    those of Intel do half as much in bfloat16, those of AMD twice as much (docs/performance.md).
+    those of Intel do half as much in bfloat16, those of AMD two to four times as much (docs/performance.md).
     """
     kind = torch.device(device).type
     if kind == "cuda":

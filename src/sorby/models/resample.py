@@ -16,7 +16,10 @@ Map = Callable[[Tensor], Tensor]
 
 
 def low_pass(x: Float[Tensor, "n c h w"], *, padding: int, gain: float = 1) -> Tensor:
-    """Filter each channel by itself; a constant image keeps its value, times `gain`, away from the border."""
+    """Filter each channel by itself; a constant image keeps its value, times `gain`, away from the border.
+
+    `padding` is 0 to 3.
+    """
     # The filter is symmetric: what one padding cuts off, the other brings back.
     filtered = partial(_filtered, gain=gain)
     return _linear(x, partial(filtered, padding=padding), partial(filtered, padding=3 - padding))
@@ -28,7 +31,7 @@ def upsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c 2*h 2*w"]:
 
 
 def downsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h//2 w//2"]:
-    """Halve height and width."""
+    """Halve height and width, which are even."""
     return _linear(x, partial(_halved, gain=1), partial(_doubled, gain=1))
 
 

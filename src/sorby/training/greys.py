@@ -5,12 +5,14 @@ A discriminator hardly minds a few per cent of contrast, and trainings end below
 """
 
 import copy
+from collections.abc import Iterable
 from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from sorby.fields import one_channel
 from sorby.models.layers import ToGrey
 from sorby.models.stylegan2 import GeneratorNetwork
 
@@ -26,18 +28,21 @@ class Greys(NamedTuple):
     """The standard deviation within a picture, averaged over them."""
 
 
-def greys_of(pictures: UInt8[np.ndarray, "n c h w"]) -> Greys:
-    """Measure.
+def greys_of(pictures: Iterable[UInt8[np.ndarray, "c h w"]]) -> Greys:
+    """Measure; of colours their mean.
 
     >>> greys_of(np.array([[[[0, 200]]], [[[50, 150]]]], np.uint8))
     Greys(mean=100.0, contrast=75.0)
     """
-    return Greys(float(pictures.mean()), float(np.mean([picture.std() for picture in pictures])))
+    found = [(grey.mean(), grey.std()) for grey in map(one_channel, pictures)]
+    mean, contrast = np.mean(found, axis=0)
+    return Greys(float(mean), float(contrast))
 
 
 def matched(network: GeneratorNetwork, found: Greys, wanted: Greys) -> GeneratorNetwork:
-    """A copy whose pictures have the greys `wanted` where those of `network` have `found`, but for what is cut off at
-    black and white.
+    """A copy whose pictures have the greys `wanted` where those of `network`, which is not frozen, have `found`.
+
+    But for what is cut off at black and white, and for contrast beyond `MOST`.
     """
     gain = min(max(wanted.contrast / max(found.contrast, 1e-6), 1 / MOST), MOST)
     level = (wanted.mean - 127.5) / 127.5 - gain * (found.mean - 127.5) / 127.5

@@ -14,7 +14,7 @@ from sorby import __version__
 from sorby.allocator import keep_freed_memory
 from sorby.atomic import recover_folder, write_text
 from sorby.augment import Augment
-from sorby.card import GeneratorCard
+from sorby.card import GREYS, GeneratorCard
 from sorby.config import MAY_CHANGE, TrainConfig, flat, to_toml
 from sorby.data.dataset import Dataset
 from sorby.data.streamed import pictures_of
@@ -23,7 +23,7 @@ from sorby.models.place import fastest_dtype, name_of
 from sorby.team import Team
 from sorby.training import checkpoint, environment
 from sorby.training.batches import Batches
-from sorby.training.greys import greys_of
+from sorby.training.greys import Greys, greys_of
 from sorby.training.loop import OnStep
 from sorby.training.loop import train as loop
 from sorby.training.norm import share_norms
@@ -102,7 +102,7 @@ def train(
         config,
         card_of(data, config),
         reals=data.images(_spread(data, Ticker.GRID)),
-        greys=greys_of(data.images(_spread(data, NUM_GREY))) if config.match_greys else None,
+        greys=_greys(data) if config.match_greys and team.is_first else None,
         scorer=_scorer_or_none(dataset, config, device=team.device, warn=warn) if team.is_first else None,
         tensorboard=tensorboard and team.is_first,
         report=on_tick,
@@ -171,7 +171,7 @@ def card_of(data: Dataset, config: TrainConfig) -> GeneratorCard:
             "seed": config.seed,
             "augmentation": ", ".join(config.augment) or "none",
             "symmetry": config.symmetry,
-            **({"grey levels": "matched to the data"} if config.match_greys else {}),
+            **({GREYS: "matched to the data"} if config.match_greys else {}),
             **({"started from": _nameless(config.start_from)} if config.start_from else {}),
         },
         sorby_version=__version__,
@@ -233,6 +233,10 @@ def _scorer_or_none(
     except (DataError, WeightsError) as reason:
         warn(f"training without scores, so that `best` is never written: {reason}")
         return None
+
+
+def _greys(data: Dataset) -> Greys:
+    return greys_of(data.images([place])[0] for place in _spread(data, NUM_GREY))
 
 
 def _spread(data: Dataset, num: int) -> list[int]:
