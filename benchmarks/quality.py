@@ -46,7 +46,7 @@ from sorby.metrics.frechet import feature_stats, frechet_distance
 from sorby.metrics.kernel import kernel_distance
 from sorby.metrics.sets import ImageSet, open_real
 from sorby.microstructure.compare import descriptor_error, shifts
-from sorby.microstructure.describe import comparable
+from sorby.microstructure.describe import QUANTITIES, comparable
 from sorby.models import ema
 from sorby.report.plots import GENERATED, QUIET, REAL, STYLE
 from sorby.training.batches import Batches
@@ -54,7 +54,8 @@ from sorby.training.tick import tile
 
 COLOURS = {"sorby": GENERATED, "official": REAL, "lucidrains": "#6d9f4b", "real": QUIET}
 NETWORKS = {"efficientnet-lite0": "lite0", "inception": "Inception"}
-SCORES = ("KID lite0", "KID Inception", "FID lite0", "FID Inception", "descriptor error")
+SCORES = ("KID lite0", "KID Inception", "FID lite0", "FID Inception", "descriptor error", "without contrast")
+"""The last leaves out what Sorby's laptop presets give a generator."""
 PANELS = ("KID Inception", "KID lite0", "descriptor error")
 PICTURES, AT_ONCE, ON_SHEET = 500, 50, 32
 STATE = "state.pt"
@@ -315,7 +316,9 @@ class Judge:
             scores[f"KID {short}"] = kernel_distance(self.features[short], features)
             scores[f"FID {short}"] = frechet_distance(self.stats[short], feature_stats(features))
         found = shifts(self.described, comparable(descriptor_table([pictures])))
-        return scores | {"descriptor error": descriptor_error(found)}
+        learnt = np.array([quantity.name != "contrast" for quantity in QUANTITIES])
+        errors = {"descriptor error": descriptor_error(found), "without contrast": descriptor_error(found[learnt])}
+        return scores | errors
 
 
 def scored(folders: Sequence[Path], held_out: ImageSet) -> Iterator[Row]:
