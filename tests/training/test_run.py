@@ -233,7 +233,7 @@ def test_a_generator_is_saved_with_the_greys_of_its_data_and_what_is_learnt_stay
     (learnt, *_), (as_before, *_) = end(out), end(whole_run)
     assert all(torch.equal(learnt[name], as_before[name]) for name in as_before)
     plain, saved = (Generator.load(run / "last", dtype=torch.float32) for run in (whole_run, out))
-    found = greys_of(plain.images(range(tick.GREY_SEED, tick.GREY_SEED + tick.NUM_GREY)))
+    found = greys_of(plain.images(range(tick.GREY_SEED, tick.GREY_SEED + tick.GREY_PICTURES)))
     expected = matched(plain.network, found, greys_of(tiny_dataset.split("train").images())).state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in saved.network.state_dict().items())
     assert saved.hash != plain.hash

@@ -43,10 +43,10 @@ def examine(folder: Path) -> Iterator[Finding]:
         yield of_augmentation(device, augmentation_problem(device))
     if not accelerators:
         seconds = [convolution_seconds(dtype) for dtype in (torch.float32, torch.bfloat16)]
-        yield of_precision(*seconds, chosen=fastest_dtype("cpu"))
-        dtype = fastest_dtype("cpu")
-        openvino = openvino_version() if is_compiled("cpu", dtype) else None
-        yield of_drawing(dtype, openvino, with_amx=has_amx())
+        chosen = fastest_dtype("cpu")
+        yield of_precision(*seconds, chosen=chosen)
+        openvino = openvino_version() if is_compiled("cpu", chosen) else None
+        yield of_drawing(chosen, openvino, with_amx=has_amx())
     yield of_threads(torch.get_num_threads(), usable_cores(), load=os.getloadavg()[0])
     for name, blueprint in FEATURE_NETWORKS.items():
         yield of_weights(name, blueprint.weights)

@@ -1,6 +1,6 @@
 """Brightness and contrast of generated pictures, matched to those of the data.
 
-A discriminator hardly minds a few per cent of contrast, and trainings end below the real one by that much
+A discriminator hardly minds a few per cent of contrast, and trainings mostly end below the real one by that much
 (docs/trials.md). Two numbers mend it, as two knobs of a microscope do; nothing else of a picture changes.
 """
 

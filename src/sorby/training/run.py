@@ -34,8 +34,8 @@ from sorby.training.transfer import freeze, start
 from sorby.untrusted import read_text
 
 Progress = Callable[[State, dict[str, float]], None]
-NUM_GREY = 1000
-"""Patches that the greys of the data are measured on."""
+GREY_PATCHES = 1000
+"""So many patches are enough to measure the greys of the data."""
 
 
 def train(
@@ -236,7 +236,7 @@ def _scorer_or_none(
 
 
 def _greys(data: Dataset) -> Greys:
-    return greys_of(data.images([place])[0] for place in _spread(data, NUM_GREY))
+    return greys_of(data.images([place])[0] for place in _spread(data, GREY_PATCHES))
 
 
 def _spread(data: Dataset, num: int) -> list[int]:

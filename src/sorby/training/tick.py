@@ -27,7 +27,7 @@ from sorby.untrusted import first_words, parse_json, read_text
 
 SCORE_SEED = 1_000_000  # first seed of the pictures that are scored, away from those that a user looks at
 GREY_SEED = 2_000_000  # first seed of those whose greys are measured
-NUM_GREY = 200
+GREY_PICTURES = 200
 COLLAPSED = 0.1
 LOGGED = ("kimg", "images_seen", "seconds")
 """Numbers of every line of the log."""
@@ -110,7 +110,7 @@ class Ticker:
         """The averaged weights, with the greys of the data if the settings ask for them."""
         if self.greys is None:
             return state.G_ema
-        pictures = self._generator(state, state.G_ema).images(range(GREY_SEED, GREY_SEED + NUM_GREY))
+        pictures = self._generator(state, state.G_ema).images(range(GREY_SEED, GREY_SEED + GREY_PICTURES))
         return matched(cast(GeneratorNetwork, state.G_ema), greys_of(pictures), self.greys)
 
     def _generator(self, state: State, network: AnyGenerator, scores: dict[str, float] | None = None) -> Generator:
