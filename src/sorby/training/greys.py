@@ -1,23 +1,27 @@
-"""Brightness and contrast of generated pictures, matched to those of the data.
+"""Brightness and contrast of generated pictures: a run begins with those of its data, and a generator is saved so.
 
-A discriminator hardly minds a few per cent of contrast, and trainings mostly end below the real one by that much
-(docs/trials.md). Two numbers mend it, as two knobs of a microscope do; nothing else of a picture changes.
+An untrained generator draws far beyond black and white, where a discriminator that sees already may drive it further
+off. A trained one mostly has a few per cent too little contrast, which a discriminator hardly minds (docs/trials.md).
+Two numbers mend either, as two knobs of a microscope do; nothing else of a picture changes.
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from sorby.fields import one_channel
 from sorby.models.layers import ToGrey
 from sorby.models.stylegan2 import GeneratorNetwork
 
 MOST = 2.0
-"""Contrast is not raised or lowered by more than this factor: what is further off has not learnt yet."""
+"""Contrast that was learnt is not raised or lowered by more than this factor: further off, little was learnt yet."""
+AT_ONCE = 8
+"""Pictures of an untrained network that are drawn in one call."""
 
 
 class Greys(NamedTuple):
@@ -44,13 +48,32 @@ def matched(network: GeneratorNetwork, found: Greys, wanted: Greys) -> Generator
 
     But for what is cut off at black and white, and for contrast beyond `MOST`.
     """
-    gain = min(max(wanted.contrast / max(found.contrast, 1e-6), 1 / MOST), MOST)
-    level = (wanted.mean - 127.5) / 127.5 - gain * (found.mean - 127.5) / 127.5
     network = copy.deepcopy(network)
+    _turn(network, found, wanted, gain=min(max(wanted.contrast / max(found.contrast, 1e-6), 1 / MOST), MOST))
+    return network
+
+
+@torch.no_grad()
+def begin_with(
+    wanted: Greys, networks: Sequence[GeneratorNetwork], condition: Float[Tensor, "n k"], *, rng: torch.Generator
+) -> None:
+    """Give untrained `networks`, which are all alike, the greys `wanted`, as measured on n pictures of `condition`."""
+    network, parts = networks[0], []
+    for rows in condition.split(AT_ONCE):
+        z = torch.randn(len(rows), network.z_dim, generator=rng, device=rng.device)
+        pictures = network(z, rows, network.synthesis.draw_noise(len(rows), rng=rng))
+        parts.append(127.5 * (pictures.mean(1) + 1))
+    greys = torch.cat(parts)
+    found = Greys(float(greys.mean()), float(greys.std((1, 2), correction=0).mean()))
+    for network in networks:
+        _turn(network, found, wanted, gain=wanted.contrast / found.contrast)
+
+
+def _turn(network: GeneratorNetwork, found: Greys, wanted: Greys, *, gain: float) -> None:
+    level = (wanted.mean - 127.5) / 127.5 - gain * (found.mean - 127.5) / 127.5
     layers = cast(list[ToGrey], list(network.synthesis.to_grey))
     with torch.no_grad():
         for layer in layers:  # the picture is the sum of theirs
             layer.conv.weight.mul_(gain)
             layer.bias.mul_(gain)
         layers[-1].bias.add_(level)
-    return network

@@ -5,6 +5,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -20,10 +21,12 @@ from sorby.data.dataset import Dataset
 from sorby.data.streamed import pictures_of
 from sorby.errors import ConfigError, DataError, WeightsError
 from sorby.models.place import fastest_dtype, name_of
+from sorby.models.stylegan2 import GeneratorNetwork
+from sorby.seeds import rng_for
 from sorby.team import Team
 from sorby.training import checkpoint, environment
 from sorby.training.batches import Batches
-from sorby.training.greys import Greys, greys_of
+from sorby.training.greys import Greys, begin_with, greys_of
 from sorby.training.loop import OnStep
 from sorby.training.loop import train as loop
 from sorby.training.norm import share_norms
@@ -36,6 +39,8 @@ from sorby.untrusted import read_text
 Progress = Callable[[State, dict[str, float]], None]
 GREY_PATCHES = 1000
 """So many patches are enough to measure the greys of the data."""
+UNTRAINED_PICTURES = 64
+"""So many of an untrained generator are enough to measure its greys."""
 
 
 def train(
@@ -86,6 +91,9 @@ def train(
     share_norms(state.G, team)
     share_norms(state.D, team)
     resumed = team.first(lambda: checkpoint.restore(state, out / "checkpoint", warn=warn))
+    greys = team.first(lambda: _greys(data)) if config.match_greys else None
+    if greys and not resumed and not config.start_from:
+        _begin_with(greys, state, data, config)
     checkpoint.hand_on(state, team)
     if state.images_seen >= config.total_images:
         return out
@@ -102,7 +110,7 @@ def train(
         config,
         card_of(data, config),
         reals=data.images(_spread(data, Ticker.GRID)),
-        greys=_greys(data) if config.match_greys and team.is_first else None,
+        greys=greys,
         scorer=_scorer_or_none(dataset, config, device=team.device, warn=warn) if team.is_first else None,
         tensorboard=tensorboard and team.is_first,
         report=on_tick,
@@ -237,6 +245,13 @@ def _scorer_or_none(
 
 def _greys(data: Dataset) -> Greys:
     return greys_of(data.images([place])[0] for place in _spread(data, GREY_PATCHES))
+
+
+def _begin_with(greys: Greys, state: State, data: Dataset, config: TrainConfig) -> None:
+    networks = cast(list[GeneratorNetwork], [state.G, state.G_ema])
+    places = np.linspace(0, len(data) - 1, UNTRAINED_PICTURES).round().astype(int)
+    condition = torch.from_numpy(data.conditions(places)).to(state.device)
+    begin_with(greys, networks, condition, rng=rng_for(config.seed, "greys", device=state.device))
 
 
 def _spread(data: Dataset, num: int) -> list[int]:
