@@ -1,19 +1,21 @@
-"""Matched pictures have the mean and the contrast of the data, and are otherwise what they were."""
+"""Pictures of a trained and of an untrained generator get the mean and the contrast of the data, and nothing else."""
+
+import copy
 
 import numpy as np
 import pytest
 import torch
 
-from sorby.training.greys import MOST, Greys, greys_of, matched
+from sorby.training.greys import MOST, Greys, begin_with, greys_of, matched
 from tests.latent.tiny import tiny
 
 SEEDS = range(40)
 
 
-def drawn(network, like):
-    z, noise = like.latents(SEEDS)
+def drawn(network, like, seeds=SEEDS):
+    z, noise = like.latents(seeds)
     with torch.inference_mode():
-        return network(z, like.encoded(SEEDS), noise).numpy()
+        return network(z, like.encoded(seeds), noise).numpy()
 
 
 def in_grey(pictures):
@@ -58,3 +60,15 @@ def test_greys_are_measured_on_each_picture():
     pictures[0] = 100  # flat, and so without contrast
     pictures[1, 0, 0] = 200
     assert greys_of(pictures) == Greys(mean=100, contrast=50)
+
+
+@pytest.mark.parametrize("kind", [{}, {"conditional": True}, {"layout": "random"}, {"channels": 3}], ids=str)
+def test_untrained_networks_begin_with_the_greys_asked_for(kind):
+    generator, wanted = tiny(**kind), Greys(90, 6)  # a soft micrograph: further from what was drawn than MOST
+    networks = [generator.network, copy.deepcopy(generator.network)]
+    assert in_grey(drawn(networks[0], generator)).contrast > MOST * wanted.contrast
+    begin_with(wanted, networks, generator.encoded(range(500)), rng=torch.Generator().manual_seed(0))
+    of_other_latents = (drawn(network, generator, range(500)) for network in networks)
+    after, same = (in_grey(pictures.mean(1, keepdims=True)) for pictures in of_other_latents)
+    assert after == same
+    assert tuple(after) == pytest.approx(wanted, rel=0.1)
