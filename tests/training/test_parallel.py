@@ -227,7 +227,7 @@ SHORT = {"batch_size": 12, "tick_kimg": 0.012, "score_ticks": 0, "path_length_in
 
 def train(dataset, out, team=None, **changes):
     keywords = {name: changes.pop(name) for name in ("on_step",) if name in changes}
-    config = tiny_config(**{**SHORT, **changes})
+    config = tiny_config(**{**SHORT, "match_greys": True, **changes})
     return run.train(dataset, out, config, team=team, tensorboard=False, warn=lambda _: None, **keywords)
 
 
