@@ -31,6 +31,8 @@ from sorby.training.tick import read_config, read_log
 HERE = Path(__file__).parent
 FIRST = "2026-11-22-ce45b27"
 VERSIONS = sorted(path.name for path in HERE.glob("20*"))
+BEFORE = {"match_greys": False}
+"""What preset demo, of which the runs and studies are, has otherwise since: a study names it and finds its runs."""
 LARGEST, MEAN = 8, 1.5
 """Grey values by which pictures may differ that were drawn in bfloat16, or on another processor."""
 
@@ -156,6 +158,7 @@ def test_studies_say_how_they_stand_and_find_their_runs_finished(there, tmp_path
     folder = shutil.copytree(there / "study", tmp_path / "study")
     status = status_of(folder, planned(there / "study.toml", folder))
     assert {run.name: run.state for run in status.runs} == {"none-seed-0": "finished", "blit-seed-0": "finished"}
-    study = read_study(folder / "study.toml").model_copy(update={"dataset": there / "patches.zip"})
+    study = read_study(folder / "study.toml")
+    study = study.model_copy(update={"dataset": there / "patches.zip", "settings": study.settings | BEFORE})
     for run in plan_of(study).runs:
         assert finished(folder, run, study) is not None
