@@ -113,6 +113,7 @@ def _datasets(folder: Path) -> None:
         )
     few = sorby.Recipe(size=32, scale=0.5, held_out=0.2)
     sorby.prepare([str(folder / "micrographs")], folder / "few-32.zip", recipe=few)
+    shutil.copy(folder / "few-32.zip", folder / "dp-steel.zip")
     brief = {"sample": 6, "ranges": {"time": (30.0, 60.0)}}
     sorby.simulate("spinodal", folder / "spinodal.zip", **brief, images_per_condition=1, size=64, field_size=64)
 
