@@ -250,7 +250,17 @@ def test_a_run_begins_with_the_greys_of_its_data(tiny_dataset, tmp_path, monkeyp
     assert grey.std((1, 2, 3)).mean().item() == pytest.approx(wanted.contrast, rel=0.1)
 
 
-def test_a_generator_is_saved_with_the_greys_of_its_data_and_learns_on_as_it_is(tiny_dataset, tmp_path):
+def test_saving_with_the_greys_of_the_data_leaves_what_is_learnt_as_it_is(
+    tiny_dataset, whole_run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(run, "_begin_with", lambda *_: None)
+    out = train(tiny_dataset, tmp_path / "matched", match_greys=True)
+    (learnt, *_), (as_before, *_) = end(out), end(whole_run)
+    assert all(torch.equal(learnt[name], as_before[name]) for name in as_before)
+    assert Generator.load(out).hash != Generator.load(whole_run).hash
+
+
+def test_a_generator_is_saved_with_the_greys_of_its_data(tiny_dataset, tmp_path):
     out = train(tiny_dataset, tmp_path / "matched", match_greys=True)
     saved = Generator.load(out / "last", dtype=torch.float32)
     network = generator_network(saved.card.network)

@@ -57,6 +57,14 @@ def test_of_a_run_all_networks_start_and_nothing_else(source):
     assert (state.images_seen, state.ada.p) == (0, 0)
 
 
+def test_a_run_that_starts_from_a_generator_begins_with_its_greys(tiny_dataset, source, tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setattr(run, "loop", lambda state, *_, **__: begun.append(state))
+    train(tiny_dataset, tmp_path / "run", tiny_config(**SHORT, start_from=str(source), match_greys=True))
+    before = newest(source)
+    assert all(torch.equal(tensor, before[f"G.{key}"]) for key, tensor in begun[0].G.state_dict().items())
+
+
 def test_of_a_generator_the_discriminator_is_new_and_that_is_said(source):
     said = []
     state = started(tiny_config(start_from=str(source / "last")), said)

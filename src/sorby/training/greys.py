@@ -20,8 +20,12 @@ from sorby.models.stylegan2 import GeneratorNetwork
 
 MOST = 2.0
 """Contrast that was learnt is not raised or lowered by more than this factor: further off, little was learnt yet."""
+FLATTEST = 1.0
+"""Contrast that a run begins with at least, in grey levels: none at all would leave no gradient."""
 AT_ONCE = 8
 """Pictures of an untrained network that are drawn in one call."""
+LUMA = (0.299, 0.587, 0.114)
+"""Of red, green and blue in grey (ITU-R BT.601), as in `one_channel`."""
 
 
 class Greys(NamedTuple):
@@ -33,7 +37,7 @@ class Greys(NamedTuple):
 
 
 def greys_of(pictures: Iterable[UInt8[np.ndarray, "c h w"]]) -> Greys:
-    """Measure; of colours their mean.
+    """Measure; of colours their luma.
 
     >>> greys_of(np.array([[[[0, 200]]], [[[50, 150]]]], np.uint8))
     Greys(mean=100.0, contrast=75.0)
@@ -58,15 +62,17 @@ def begin_with(
     wanted: Greys, networks: Sequence[GeneratorNetwork], condition: Float[Tensor, "n k"], *, rng: torch.Generator
 ) -> None:
     """Give untrained `networks`, which are all alike, the greys `wanted`, as measured on n pictures of `condition`."""
-    network, parts = networks[0], []
+    network, found = networks[0], []
     for rows in condition.split(AT_ONCE):
         z = torch.randn(len(rows), network.z_dim, generator=rng, device=rng.device)
         pictures = network(z, rows, network.synthesis.draw_noise(len(rows), rng=rng))
-        parts.append(127.5 * (pictures.mean(1) + 1))
-    greys = torch.cat(parts)
-    found = Greys(float(greys.mean()), float(greys.std((1, 2), correction=0).mean()))
+        weights = LUMA if pictures.shape[1] == len(LUMA) else (1.0,)
+        grey = 127.5 * (torch.einsum("nchw,c->nhw", pictures, pictures.new_tensor(weights)) + 1)
+        found.append(torch.stack([grey.mean((1, 2)), grey.std((1, 2), correction=0)], 1))
+    untrained = Greys(*torch.cat(found).mean(0).tolist())
+    gain = max(wanted.contrast, FLATTEST) / untrained.contrast
     for network in networks:
-        _turn(network, found, wanted, gain=wanted.contrast / found.contrast)
+        _turn(network, untrained, wanted, gain=gain)
 
 
 def _turn(network: GeneratorNetwork, found: Greys, wanted: Greys, *, gain: float) -> None:
