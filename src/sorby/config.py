@@ -179,7 +179,7 @@ class TrainConfig(_Settings):
     ema_rampup: float | None = Field(0.05, gt=0)
     """The half-life is at most this fraction of the images seen; none for a constant half-life."""
     match_greys: bool = False
-    """Begin with the mean and the contrast of the training set, unless with another generator, and save with them."""
+    """Begin with the mean and contrast of the training set, unless `start_from` names weights, and save with them."""
 
     augment: tuple[str, ...] = ("blit", "geom")
     """Families of adaptive discriminator augmentation; empty for none."""

@@ -53,7 +53,8 @@ def matched(network: GeneratorNetwork, found: Greys, wanted: Greys) -> Generator
     But for what is cut off at black and white, and for contrast beyond `MOST`.
     """
     network = copy.deepcopy(network)
-    _turn(network, found, wanted, gain=min(max(wanted.contrast / max(found.contrast, 1e-6), 1 / MOST), MOST))
+    gain = min(max(wanted.contrast / max(found.contrast, 1e-6), 1 / MOST), MOST)
+    _adjust(network, found, wanted, gain=gain)
     return network
 
 
@@ -61,7 +62,10 @@ def matched(network: GeneratorNetwork, found: Greys, wanted: Greys) -> Generator
 def begin_with(
     wanted: Greys, networks: Sequence[GeneratorNetwork], condition: Float[Tensor, "n k"], *, rng: torch.Generator
 ) -> None:
-    """Give untrained `networks`, which are all alike, the greys `wanted`, as measured on n pictures of `condition`."""
+    """Give untrained `networks`, which are all alike, the greys `wanted`.
+
+    What they draw before is measured on n pictures of these conditions; the `rng` is on the device of the networks.
+    """
     network, found = networks[0], []
     for rows in condition.split(AT_ONCE):
         z = torch.randn(len(rows), network.z_dim, generator=rng, device=rng.device)
@@ -72,14 +76,15 @@ def begin_with(
     untrained = Greys(*torch.cat(found).mean(0).tolist())
     gain = max(wanted.contrast, FLATTEST) / untrained.contrast
     for network in networks:
-        _turn(network, untrained, wanted, gain=gain)
+        _adjust(network, untrained, wanted, gain=gain)
 
 
-def _turn(network: GeneratorNetwork, found: Greys, wanted: Greys, *, gain: float) -> None:
+@torch.no_grad()
+def _adjust(network: GeneratorNetwork, found: Greys, wanted: Greys, *, gain: float) -> None:
+    """Multiply contrast by `gain`, and move the mean from the one `found` to the one `wanted`."""
     level = (wanted.mean - 127.5) / 127.5 - gain * (found.mean - 127.5) / 127.5
     layers = cast(list[ToGrey], list(network.synthesis.to_grey))
-    with torch.no_grad():
-        for layer in layers:  # the picture is the sum of theirs
-            layer.conv.weight.mul_(gain)
-            layer.bias.mul_(gain)
-        layers[-1].bias.add_(level)
+    for layer in layers:  # the picture is the sum of theirs
+        layer.conv.weight.mul_(gain)
+        layer.bias.mul_(gain)
+    layers[-1].bias.add_(level)

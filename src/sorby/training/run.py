@@ -91,11 +91,11 @@ def train(
     share_norms(state.G, team)
     share_norms(state.D, team)
     resumed = team.first(lambda: checkpoint.restore(state, out / "checkpoint", warn=warn))
-    greys = team.first(lambda: _greys(data) if config.match_greys and not finished(state, config) else None)
+    greys = team.first(lambda: _greys(data) if config.match_greys and not _finished(state, config) else None)
     if greys and not resumed and not config.start_from:
         _begin_with(greys, state, data, config)
     checkpoint.hand_on(state, team)
-    if finished(state, config):
+    if _finished(state, config):
         return out
     images = pictures_of(data)
     batches = Batches(
@@ -128,11 +128,6 @@ def train(
     finally:
         ticker.close()
     return out
-
-
-def finished(state: State, config: TrainConfig) -> bool:
-    """Whether all images of the settings were seen."""
-    return state.images_seen >= config.total_images
 
 
 def augmentation(config: TrainConfig) -> Augment:
@@ -246,6 +241,10 @@ def _scorer_or_none(
     except (DataError, WeightsError) as reason:
         warn(f"training without scores, so that `best` is never written: {reason}")
         return None
+
+
+def _finished(state: State, config: TrainConfig) -> bool:
+    return state.images_seen >= config.total_images
 
 
 def _greys(data: Dataset) -> Greys:
