@@ -6,7 +6,7 @@ import pytest
 
 from sorby.allocator import keep_freed_memory
 
-BLOCKS, BYTES, PAGE = 40, 2 * 2**20, 4096
+PAGE = 4096
 FAULTS = """
 import ctypes, resource, sys
 import numpy as np
@@ -26,13 +26,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="sets what glibc has")
-def test_freed_memory_is_used_again_in_place_of_being_taken_afresh():
+@pytest.mark.parametrize(("blocks", "size"), [(40, 2 * 2**20), (3, 80 * 2**20)])
+def test_freed_memory_is_used_again_in_place_of_being_taken_afresh(blocks, size):
     def faults(mode: str) -> int:
-        command = [sys.executable, "-c", FAULTS, mode, str(BLOCKS), str(BYTES)]
+        command = [sys.executable, "-c", FAULTS, mode, str(blocks), str(size)]
         return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
-    assert faults("as it comes") > BLOCKS * BYTES / PAGE / 2
-    assert faults("kept") < BLOCKS * BYTES / PAGE / 10
+    assert faults("as it comes") > blocks * size / PAGE / 2
+    assert faults("kept") < blocks * size / PAGE / 10
 
 
 def test_asking_twice_or_elsewhere_does_no_harm(monkeypatch):
