@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from bench import in_own_process, machine, spread
 
-from sorby.allocator import keep_freed_memory
+from sorby.allocator import keep_freed_memory, keep_large_blocks
 from sorby.augment import Augment
 from sorby.config import TrainConfig, resolve
 from sorby.seeds import Rows
@@ -59,6 +59,7 @@ def settings(size: int, *, width: float, batch: int, precision: str = "bfloat16"
 def sorby_phases(config: TrainConfig, device: str = "cpu") -> Phases:
     """The steps of Sorby, each with its optimiser's update."""
     keep_freed_memory()
+    keep_large_blocks(config.network.size)
     state = new_state(config, device=device)
     rng, host_rng = torch.Generator(device).manual_seed(0), torch.Generator().manual_seed(0)
     augment = Augment(families=config.augment)

@@ -4,36 +4,44 @@ import sys
 
 import pytest
 
-from sorby.allocator import keep_freed_memory
+from sorby.allocator import keep_freed_memory, keep_large_blocks
 
 PAGE = 4096
 FAULTS = """
 import ctypes, resource, sys
 import numpy as np
-from sorby.allocator import keep_freed_memory
+from sorby.allocator import keep_freed_memory, keep_large_blocks
 
 def fill():
-    [np.ones(int(sys.argv[3]), np.uint8) for _ in range(int(sys.argv[2]))]
+    [np.ones(int(sys.argv[2]), np.uint8) for _ in range(int(sys.argv[1]))]
 
 ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: a huge page would be one fault
-if sys.argv[1] == "kept":
-    keep_freed_memory()
+exec(sys.argv[3])
 fill()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 fill()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
+SMALL, LARGE = (40, 2 * 2**20), (3, 80 * 2**20)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="sets what glibc has")
-@pytest.mark.parametrize(("blocks", "size"), [(40, 2 * 2**20), (3, 80 * 2**20)])
-def test_freed_memory_is_used_again_in_place_of_being_taken_afresh(blocks, size):
-    def faults(mode: str) -> int:
-        command = [sys.executable, "-c", FAULTS, mode, str(blocks), str(size)]
-        return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-
-    assert faults("as it comes") > blocks * size / PAGE / 2
-    assert faults("kept") < blocks * size / PAGE / 10
+@pytest.mark.parametrize(
+    ("blocks", "size", "said", "kept"),
+    [
+        (*SMALL, "", False),
+        (*SMALL, "keep_freed_memory()", True),
+        (*LARGE, "keep_freed_memory()", False),
+        (*LARGE, "keep_freed_memory(); keep_large_blocks(512)", False),
+        (*LARGE, "keep_freed_memory(); keep_large_blocks(256)", True),
+        (*LARGE, "keep_freed_memory(); keep_large_blocks(256); keep_freed_memory()", True),
+    ],
+)
+def test_freed_memory_is_used_again_where_it_is_kept_and_else_taken_afresh(blocks, size, said, kept):
+    command = [sys.executable, "-c", FAULTS, str(blocks), str(size), said]
+    faults = int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    pages = blocks * size / PAGE
+    assert faults < pages / 10 if kept else faults > pages / 2
 
 
 def test_asking_twice_or_elsewhere_does_no_harm(monkeypatch):
@@ -42,3 +50,4 @@ def test_asking_twice_or_elsewhere_does_no_harm(monkeypatch):
     monkeypatch.setattr("sorby.allocator.platform.libc_ver", lambda: ("", ""))
     monkeypatch.setattr("sorby.allocator.ctypes.CDLL", None)
     keep_freed_memory()
+    keep_large_blocks(64)

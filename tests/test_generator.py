@@ -7,11 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save, save_file
 
+from sorby.allocator import LARGEST_KEPT_BYTES
 from sorby.card import GeneratorCard, describe
 from sorby.conditions import Condition, ConditionSpace
 from sorby.config import NetworkConfig, resolve
 from sorby.errors import ConfigError, SorbyError, WeightsError
-from sorby.generator import MOST_ACTIVATION_BYTES, Generator, at_once, from_grey_values, to_grey_values
+from sorby.generator import Generator, at_once, from_grey_values, to_grey_values
 from sorby.models.place import fastest_dtype
 from sorby.models.stylegan2 import GeneratorNetwork, channels_at
 
@@ -221,11 +222,11 @@ def test_a_generator_in_another_precision_is_the_one_opened_in_it_and_leaves_the
 
 
 @pytest.mark.parametrize(("preset", "num"), [("laptop-64", 32), ("laptop-128", 31), ("paper-512", 1)])
-def test_so_many_pictures_are_drawn_at_once_that_their_activations_are_small(preset, num):
+def test_so_many_pictures_are_drawn_at_once_that_their_activations_are_kept(preset, num):
     network = resolve(preset).network
     assert at_once(network, torch.device("cpu"), torch.bfloat16) == num
     widest = channels_at(network.size, network) * (network.size + 1) ** 2 * 2
-    assert num in (1, 32) or num * widest < MOST_ACTIVATION_BYTES <= (num + 1) * widest
+    assert num in (1, 32) or num * widest < LARGEST_KEPT_BYTES <= (num + 1) * widest
 
 
 def test_a_gpu_and_single_precision_get_another_number_at_once():

@@ -23,7 +23,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from sorby import hub
-from sorby.allocator import keep_freed_memory
+from sorby.allocator import LARGEST_KEPT_BYTES, keep_freed_memory
 from sorby.atomic import new_folder, write_bytes, write_text
 from sorby.card import FORMAT, GeneratorCard, model_card, shape_of
 from sorby.config import NetworkConfig
@@ -38,7 +38,6 @@ from sorby.untrusted import MOST_WEIGHTS, first_words, parse_json, read_bytes, r
 
 CONDITION_SAMPLES = 1024
 MOST_AT_ONCE = 32
-MOST_ACTIVATION_BYTES = 32 * 2**20
 
 Values = Mapping[str, str | float]
 
@@ -260,11 +259,11 @@ class Generator:
 def at_once(network: NetworkConfig, device: torch.device, dtype: torch.dtype) -> int:
     """Pictures that are drawn fastest in one call, 1 to 32.
 
-    On a CPU those whose largest activation is, if one picture's is, under `MOST_ACTIVATION_BYTES`: more are no faster.
+    On a CPU those whose activations stay, if one picture's do, under what the process keeps when they are freed.
     """
     if device.type != "cpu":
         return MOST_AT_ONCE
-    return min(max((MOST_ACTIVATION_BYTES - 1) // (largest_activation(network) * dtype.itemsize), 1), MOST_AT_ONCE)
+    return min(max((LARGEST_KEPT_BYTES - 1) // (largest_activation(network) * dtype.itemsize), 1), MOST_AT_ONCE)
 
 
 def to_grey_values(images: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n c h w"]:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from sorby.allocator import keep_freed_memory
+from sorby.allocator import keep_freed_memory, keep_large_blocks
 from sorby.config import TrainConfig
 from sorby.data.dataset import Dataset, Split
 from sorby.errors import SorbyError, WeightsError
@@ -155,6 +155,7 @@ def probe(request: Request) -> Timing:
     """Time the parts of a run. Raises `SorbyError` where it could not begin."""
     meter, began = Meter(request.device), time.perf_counter()
     keep_freed_memory()
+    keep_large_blocks(request.config.network.size)
     data = Dataset.open(request.dataset)
     config, train = settled(fit_to(request.config, data), request.device), data.split("train")
     state = new_state(config, device=request.device)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import UInt8
 
 from sorby import __version__
-from sorby.allocator import keep_freed_memory
+from sorby.allocator import keep_freed_memory, keep_large_blocks
 from sorby.atomic import recover_folder, write_text
 from sorby.augment import Augment
 from sorby.card import GREYS, GeneratorCard
@@ -82,6 +82,7 @@ def train(
     config = team.first(lambda: settled(config, team.device, run=out))
     augment = augmentation(config)
     keep_freed_memory()
+    keep_large_blocks(config.network.size)
     torch.backends.cudnn.benchmark = True  # shapes hardly change, so that looking for the fastest convolutions pays
     state = new_state(config, device=team.device)
     freeze(state.D, config.freeze_d)
