@@ -24,11 +24,12 @@ from pathlib import Path
 import torch
 from bench import in_own_process, machine, spread
 
-from sorby.allocator import keep_freed_memory, keep_large_blocks
+from sorby.allocator import keep_freed_memory
 from sorby.augment import Augment
 from sorby.config import TrainConfig, resolve
 from sorby.seeds import Rows
 from sorby.training.state import new_state
+from sorby.training.steps import largest_tensor
 from sorby.training.stylegan2 import discriminator_step, generator_step, path_length_step, r1_step
 
 SHARE = {"G": 1.0, "path length": 1 / 4, "D": 1.0, "R1": 1 / 16}
@@ -58,8 +59,7 @@ def settings(size: int, *, width: float, batch: int, precision: str = "bfloat16"
 
 def sorby_phases(config: TrainConfig, device: str = "cpu") -> Phases:
     """The steps of Sorby, each with its optimiser's update."""
-    keep_freed_memory()
-    keep_large_blocks(config.network.size)
+    keep_freed_memory(largest_tensor(config, config.batch_size))
     state = new_state(config, device=device)
     rng, host_rng = torch.Generator(device).manual_seed(0), torch.Generator().manual_seed(0)
     augment = Augment(families=config.augment)

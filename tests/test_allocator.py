@@ -4,13 +4,13 @@ import sys
 
 import pytest
 
-from sorby.allocator import keep_freed_memory, keep_large_blocks
+from sorby.allocator import keep_freed_memory
 
 PAGE = 4096
 FAULTS = """
 import ctypes, resource, sys
 import numpy as np
-from sorby.allocator import keep_freed_memory, keep_large_blocks
+from sorby.allocator import keep_freed_memory
 
 def fill():
     [np.ones(int(sys.argv[2]), np.uint8) for _ in range(int(sys.argv[1]))]
@@ -32,9 +32,9 @@ SMALL, LARGE = (40, 2 * 2**20), (3, 80 * 2**20)
         (*SMALL, "", False),
         (*SMALL, "keep_freed_memory()", True),
         (*LARGE, "keep_freed_memory()", False),
-        (*LARGE, "keep_freed_memory(); keep_large_blocks(512)", False),
-        (*LARGE, "keep_freed_memory(); keep_large_blocks(256)", True),
-        (*LARGE, "keep_freed_memory(); keep_large_blocks(256); keep_freed_memory()", True),
+        (*LARGE, f"keep_freed_memory({97 * 2**20})", False),
+        (*LARGE, f"keep_freed_memory({80 * 2**20})", True),
+        (*LARGE, f"keep_freed_memory({80 * 2**20}); keep_freed_memory()", True),
     ],
 )
 def test_freed_memory_is_used_again_where_it_is_kept_and_else_taken_afresh(blocks, size, said, kept):
@@ -50,4 +50,3 @@ def test_asking_twice_or_elsewhere_does_no_harm(monkeypatch):
     monkeypatch.setattr("sorby.allocator.platform.libc_ver", lambda: ("", ""))
     monkeypatch.setattr("sorby.allocator.ctypes.CDLL", None)
     keep_freed_memory()
-    keep_large_blocks(64)

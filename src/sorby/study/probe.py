@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from sorby.allocator import keep_freed_memory, keep_large_blocks
+from sorby.allocator import keep_freed_memory
 from sorby.config import TrainConfig
 from sorby.data.dataset import Dataset, Split
 from sorby.errors import SorbyError, WeightsError
@@ -37,7 +37,7 @@ from sorby.training.batches import Batches
 from sorby.training.loop import step
 from sorby.training.run import augmentation, card_of, fit_to, settled
 from sorby.training.state import State, new_state
-from sorby.training.steps import compute_dtype
+from sorby.training.steps import compute_dtype, largest_tensor
 from sorby.training.tick import Ticker, tile
 
 QUICK_NETWORK = "efficientnet-lite0"
@@ -154,10 +154,9 @@ def time_steps(
 def probe(request: Request) -> Timing:
     """Time the parts of a run. Raises `SorbyError` where it could not begin."""
     meter, began = Meter(request.device), time.perf_counter()
-    keep_freed_memory()
-    keep_large_blocks(request.config.network.size)
     data = Dataset.open(request.dataset)
     config, train = settled(fit_to(request.config, data), request.device), data.split("train")
+    keep_freed_memory(largest_tensor(config, config.batch_size))
     state = new_state(config, device=request.device)
     quick = _network_or_none(QUICK_NETWORK, request.device) if config.score_ticks else None
     start = time.time() - request.began

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import UInt8
 
 from sorby import __version__
-from sorby.allocator import keep_freed_memory, keep_large_blocks
+from sorby.allocator import keep_freed_memory
 from sorby.atomic import recover_folder, write_text
 from sorby.augment import Augment
 from sorby.card import GREYS, GeneratorCard
@@ -32,6 +32,7 @@ from sorby.training.loop import train as loop
 from sorby.training.norm import share_norms
 from sorby.training.share import check_shares
 from sorby.training.state import State, new_state
+from sorby.training.steps import largest_tensor
 from sorby.training.tick import Scorer, Ticker, read_config
 from sorby.training.transfer import freeze, start
 from sorby.untrusted import read_text
@@ -81,8 +82,7 @@ def train(
     team.first(begin)
     config = team.first(lambda: settled(config, team.device, run=out))
     augment = augmentation(config)
-    keep_freed_memory()
-    keep_large_blocks(config.network.size)
+    keep_freed_memory(largest_tensor(config, config.batch_size // (team.size * accumulate)))
     torch.backends.cudnn.benchmark = True  # shapes hardly change, so that looking for the fastest convolutions pays
     state = new_state(config, device=team.device)
     freeze(state.D, config.freeze_d)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sorby import losses
 from sorby.config import TrainConfig
+from sorby.models.build import largest_activation
 from sorby.models.conditioning import Judged
 from sorby.seeds import Rows
 from sorby.training.share import Share, add
@@ -35,6 +36,11 @@ class Batch(NamedTuple):
 def compute_dtype(config: TrainConfig) -> torch.dtype:
     """Precision of the convolutions, in settings that leave it open no more."""
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.precision]
+
+
+def largest_tensor(config: TrainConfig, images: int) -> int:
+    """What the largest features of so many generated pictures take, in bytes."""
+    return images * largest_activation(config.network) * compute_dtype(config).itemsize
 
 
 def contrast(judged: Judged, y: Float[Tensor, "m k"], config: TrainConfig, share: Share) -> Float[Tensor, ""]:
