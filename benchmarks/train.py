@@ -36,7 +36,8 @@ SHARE = {"G": 1.0, "path length": 1 / 4, "D": 1.0, "R1": 1 / 16}
 """How often each phase is done, a step."""
 NAMES = {"sorby": "Sorby", "official": "StyleGAN2-ADA"}
 P = 0.3
-WARM_UP = 1
+WARM_UP = 2
+"""The second time still takes memory that the first gave back."""
 Phases = dict[str, Callable[[], object]]
 
 

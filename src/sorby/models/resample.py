@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from sorby.models.convolution import convolve_transposed
+
 Map = Callable[[Tensor], Tensor]
 
 
@@ -45,7 +47,7 @@ def conv_up(x: Float[Tensor, "n c h w"], turned_weight: Float[Tensor, "c d 3 3"]
 
     Equals inserting zeros, convolving with the 3 x 3 weight that was `turned` and filtering, at a quarter of the work.
     """
-    return low_pass(F.conv_transpose2d(x, turned_weight, stride=2), padding=1, gain=4)
+    return low_pass(convolve_transposed(x, turned_weight, stride=2), padding=1, gain=4)
 
 
 def conv_down(x: Float[Tensor, "n c h w"], weight: Tensor, bias: Tensor | None = None) -> Tensor:

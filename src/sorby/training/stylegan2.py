@@ -10,6 +10,7 @@ from sorby import losses
 from sorby.config import TrainConfig
 from sorby.models.build import AnyGenerator
 from sorby.models.conditioning import Judged
+from sorby.models.convolution import DifferentiatedTwice
 from sorby.seeds import Rows
 from sorby.training.share import Share, add
 from sorby.training.state import State
@@ -94,7 +95,8 @@ def path_length_step(
 
     def lengths_of(rows: Rows) -> Tensor:
         ws = mixed_styles(state.G, rows.take(condition), probability=config.style_mixing, rng=rng, rows=rows)
-        images = state.G.synthesis(ws, draw_noise(state.G, rng=rng, rows=rows), dtype=compute_dtype(config))
+        with DifferentiatedTwice():
+            images = state.G.synthesis(ws, draw_noise(state.G, rng=rng, rows=rows), dtype=compute_dtype(config))
         return losses.path_lengths(images, ws, rng=rng, rows=rows)
 
     def move_mean(lengths: list[Tensor]) -> Tensor:
@@ -211,7 +213,8 @@ def r1_step(
 
     def loss_of(rows: Rows) -> tuple[Tensor, Scalars]:
         images = augment(share.mine(rows, real), rows).detach().requires_grad_()
-        scores = state.D(images, share.mine(rows, condition), dtype=compute_dtype(config))
+        with DifferentiatedTwice():
+            scores = state.D(images, share.mine(rows, condition), dtype=compute_dtype(config))
         penalty = rows.mean(losses.r1_penalty(scores, images))
         return penalty * config.r1_gamma / 2 * config.r1_interval, {"r1": penalty.detach()}
 
