@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sorby.models import convolution
 from sorby.models.convolution import DifferentiatedTwice, convolve, convolve_transposed
 
 CASES = [(1, 1, 3, 5), (1, 0, 1, 4), (2, 0, 3, 5), (2, 1, 4, 6), ((2, 1), (0, 1), 3, 6)]
@@ -53,3 +54,27 @@ def test_within_the_mode_layers_have_the_same_second_derivatives():
     with DifferentiatedTwice():
         found = gradients_of_a_gradient(layers, x)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.02)])
+def test_the_kernels_of_training_agree_with_double_precision(dtype, tolerance):
+    def second_derivatives(dtype):
+        x, weight, turned = (
+            tensor.detach().to(dtype, memory_format=torch.channels_last).requires_grad_()
+            for tensor in (noise(4, 16, 9, 9), noise(16, 16, 3, 3, seed=1) / 12, noise(16, 16, 3, 3, seed=2) / 12)
+        )
+        y = convolve_transposed(convolve(x, weight, stride=2), turned, stride=2)
+        (gradient,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+        assert gradient.is_contiguous(memory_format=torch.channels_last)
+        return torch.autograd.grad(gradient.square().sum(), [x, weight, turned])
+
+    for found, expected in zip(second_derivatives(dtype), second_derivatives(torch.float64), strict=True):
+        assert (found.double() - expected).norm() < tolerance * expected.norm()
+
+
+def test_gradients_of_weights_are_not_computed_where_those_of_pictures_alone_are_asked_for(monkeypatch):
+    x, weight = noise(2, 3, 5, 5), noise(2, 3, 3, 3, seed=1)
+    y = convolve_transposed(convolve(x, weight), weight, stride=2)
+    monkeypatch.setattr(convolution, "_correlate", None)  # would fail if called
+    (gradient,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    assert gradient.requires_grad

@@ -191,7 +191,7 @@ def of_drawing(dtype: torch.dtype, openvino: str | None, *, with_amx: bool) -> F
     """What draws on this processor; `openvino` is the version that does, None where PyTorch does."""
     text = f"in {name_of(dtype)} by " + (f"OpenVINO {openvino}" if openvino else "PyTorch")
     if with_amx and not openvino:
-        text += "; OpenVINO would be 1.2 to 1.6 times as fast: pip install 'sorby[openvino]'"
+        text += "; OpenVINO would be 1.1 to 1.5 times as fast: pip install 'sorby[openvino]'"
     return Finding("drawing", "ok", text)
 
 

@@ -36,9 +36,7 @@ def convolve(
     stride: int | tuple[int, int] = 1,
     padding: int | tuple[int, int] = 0,
 ) -> Float[Tensor, "n d _ _"]:
-    """What `torch.nn.functional.conv2d` gives, which does it where no gradient is taken."""
-    if not torch.is_grad_enabled():
-        return F.conv2d(x, weight, bias, stride, padding)
+    """What `torch.nn.functional.conv2d` gives."""
     how = How(_pair(stride), _pair(padding))
     sides = zip(x.shape[2:], weight.shape[2:], how.stride, how.padding, strict=True)
     shape = (x.shape[0], weight.shape[0], *((side + 2 * pad - k) // step + 1 for side, k, step, pad in sides))
@@ -48,8 +46,8 @@ def convolve(
 def convolve_transposed(
     x: Float[Tensor, "n d h w"], weight: Float[Tensor, "d c k l"], *, stride: int
 ) -> Float[Tensor, "n c _ _"]:
-    """What `torch.nn.functional.conv_transpose2d` gives, which does it where no gradient is taken."""
-    if not torch.is_grad_enabled():
+    """What `torch.nn.functional.conv_transpose2d` gives."""
+    if not torch.is_grad_enabled():  # so that a traced generator has an operation that ONNX and OpenVINO know
         return F.conv_transpose2d(x, weight, stride=stride)
     sides = zip(x.shape[2:], weight.shape[2:], strict=True)
     shape = (x.shape[0], weight.shape[1], *((side - 1) * stride + k for side, k in sides))
@@ -69,11 +67,17 @@ class How(NamedTuple):
 
 
 def _conv2d(
-    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    input: Tensor,  # noqa: A002 - as PyTorch calls it
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> Tensor:
     if groups > 1 or _pair(dilation) != (1, 1) or isinstance(padding, str):
-        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
-    return convolve(x, weight, bias, stride, padding)
+        return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
+    return convolve(input, weight, bias, stride, padding)
 
 
 def _pair(number: int | tuple[int, int]) -> tuple[int, int]:
@@ -82,42 +86,28 @@ def _pair(number: int | tuple[int, int]) -> tuple[int, int]:
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, shape: Sequence[int], how: How) -> Tensor:
     """The convolution of this `shape`."""
-    if not torch.is_grad_enabled():
-        return _convolved(x, weight, bias, shape, how)
-    return _Convolution.apply(x, weight, bias, _ToWeight.apply(weight, bias, [x], shape, how), how)
+    if torch.is_grad_enabled():
+        return _Convolution.apply(x, weight, bias, _ToWeight.apply(weight, bias, [x], shape, how), how)
+    if how.is_transposed:
+        like = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        return _gradients(like, x, weight, how, (True, False, False))[0]
+    return F.conv2d(x, weight, bias, how.stride, how.padding)
 
 
-def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, shape: Sequence[int], how: How) -> Tensor:
-    if not how.is_transposed:
-        return F.conv2d(x, weight, bias, how.stride, how.padding)
-    like = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    return _gradients(like, x, weight, how, to_x=True)[0]
+def _correlate(x: Tensor, y: Tensor, weight: Tensor, has_bias: bool, how: How) -> tuple[Tensor, Tensor | None]:
+    """Gradients of the `weight` and the bias, from `x` and the gradient `y` of its convolution."""
+    if torch.is_grad_enabled():
+        return _Correlation.apply(x, y, weight.detach(), has_bias, how)
+    return _gradients(x, y, weight, how, (False, True, has_bias))[1:]
 
 
-def _correlate(x: Tensor, y: Tensor, weight: Tensor, how: How, *, has_bias: bool) -> tuple[Tensor, Tensor | None]:
-    """Gradients of the `weight` and the bias, from `x` and that of what was convolved from it, `y`."""
-    if not torch.is_grad_enabled():
-        return _correlated(x, y, weight, how, has_bias)
-    return _Correlation.apply(x, y, weight.detach(), how, has_bias)
+def _gradients(x: Tensor, y: Tensor, weight: Tensor, how: How, wanted: tuple[bool, bool, bool]) -> Any:
+    """Those `wanted` by `x`, the weight and the bias, from the gradient `y` of the convolution of `x`."""
+    geometry = how.stride, how.padding, (1, 1), False, (0, 0), 1
+    return torch.ops.aten.convolution_backward(y, x, weight, [weight.shape[0]], *geometry, wanted)
 
 
-def _correlated(x: Tensor, y: Tensor, weight: Tensor, how: How, has_bias: bool) -> tuple[Tensor, Tensor | None]:
-    return _gradients(x, y, weight, how, to_weight=True, to_bias=has_bias)[1:]
-
-
-def _gradients(
-    x: Tensor,
-    y: Tensor,
-    weight: Tensor,
-    how: How,
-    *,
-    to_x: bool = False,
-    to_weight: bool = False,
-    to_bias: bool = False,
-) -> Any:
-    """Of a convolution of `x` that is not transposed, whose gradient is `y`: those that are wanted."""
-    bias_shape, geometry = [weight.shape[0]] if to_bias else None, (how.stride, how.padding, (1, 1), False, (0, 0), 1)
-    return torch.ops.aten.convolution_backward(y, x, weight, bias_shape, *geometry, (to_x, to_weight, to_bias))
+# Within `forward` no gradient is taken, within `backward` only to be differentiated again.
 
 
 class _Convolution(Function):
@@ -127,7 +117,7 @@ class _Convolution(Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, to_weight: Tensor, how: How) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.shape, ctx.how = x.shape, how
-        return _convolved(x, weight, bias, to_weight.shape, how)
+        return _convolve(x, weight, bias, to_weight.shape, how)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
@@ -154,18 +144,21 @@ class _ToWeight(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         (x, weight), (y,) = ctx.saved_tensors, gradients
-        x, y = (y, x) if ctx.how.is_transposed else (x, y)
-        return *_correlate(x, y, weight, ctx.how, has_bias=ctx.has_bias), None, None, None
+        if ctx.how.is_transposed:
+            return *_correlate(y, x, weight, ctx.has_bias, ctx.how.back()), None, None, None
+        return *_correlate(x, y, weight, ctx.has_bias, ctx.how), None, None, None
 
 
 class _Correlation(Function):
+    """By `x` and `y`; the weight is there for its shape."""
+
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, y: Tensor, weight: Tensor, how: How, has_bias: bool
+        ctx: Any, x: Tensor, y: Tensor, weight: Tensor, has_bias: bool, how: How
     ) -> tuple[Tensor, Tensor | None]:
         ctx.save_for_backward(x, y)
-        ctx.how = how._replace(is_transposed=False)
-        return _correlated(x, y, weight, how, has_bias)
+        ctx.how = how
+        return _correlate(x, y, weight, has_bias, how)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
