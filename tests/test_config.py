@@ -77,6 +77,7 @@ def test_an_unknown_preset_names_the_known_ones():
         ({"kimg": "many"}, "kimg.*a number.*many"),
         ({"match_greys": "maybe"}, "match_greys: expected true or false .came: .maybe"),
         ({"network": {"size": 64.5}}, "network.size: expected a whole number .came: 64.5"),
+        ({"network": "wide"}, "network: expected settings .*such as network.z_dim .came: .wide"),
         ({"kimg": "inf"}, "kimg.*finite"),
         ({"batch_size": 6}, "batch_size is 6.*minibatch_std_group, 4"),
         ({"n_critic": 4}, "n_critic is 4.*only contragan"),

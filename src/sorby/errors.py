@@ -57,6 +57,7 @@ _WORDS = {
     "greater than or equal to": "at least",
     "less than or equal to": "at most",
     "greater than": "more than",
+    "a valid dictionary or instance of NetworkConfig": "settings of the networks by their names, such as network.z_dim",
     "a valid boolean": "true or false",
     "a valid integer": "a whole number",
     "a valid ": "a ",

@@ -7,9 +7,11 @@ from torch.nn import functional as F
 from sorby.models.layers import (
     ACTIVATION_GAIN,
     Conv,
+    FromGrey,
     Linear,
     MinibatchStd,
     ModulatedConv,
+    ModulatedPointwise,
     StyledConv,
     activate,
     normalise,
@@ -34,14 +36,37 @@ def modulated_by_the_paper(x, weight, style, *, up):
 
 @pytest.mark.parametrize("up", [False, True])
 def test_modulated_convolution_equals_one_kernel_an_image(up):
-    layer, x, style = ModulatedConv(5, 7, 3, up=up), torch.randn(3, 5, 8, 8), torch.randn(3, 5) + 1
+    layer, x, style = ModulatedConv(5, 7, up=up), torch.randn(3, 5, 8, 8), torch.randn(3, 5) + 1
     y, sigma = layer(x, style)
     expected = modulated_by_the_paper(x, layer.weight * layer.weight_scale, style, up=up)
     torch.testing.assert_close(y * sigma, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.02)])
+def test_the_layer_to_grey_equals_one_kernel_an_image(channels, dtype, tolerance):
+    layer, style = ModulatedPointwise(16, channels), torch.randn(3, 16) + 1
+    x = torch.randn(3, 16, 8, 12).to(dtype, memory_format=torch.channels_last)
+    kernels = layer.weight * layer.weight_scale * style[:, None, :, None, None]
+    expected = torch.cat([F.conv2d(image[None].float(), kernel) for image, kernel in zip(x, kernels, strict=True)])
+    y = layer(x, style)
+    assert y.dtype == dtype
+    torch.testing.assert_close(y.float(), expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_layer_from_grey_equals_its_convolution_and_keeps_channels_last(channels):
+    layer, x = FromGrey(channels, 16), torch.randn(3, channels, 8, 12)
+    with torch.no_grad():
+        layer.bias.normal_()
+    y = layer(x.contiguous(memory_format=torch.channels_last))
+    expected = F.conv2d(x, layer.weight / math.sqrt(channels), layer.bias) * ACTIVATION_GAIN
+    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_demodulation_gives_unit_variance_whatever_the_style():
-    layer, x, style = ModulatedConv(64, 64, 3), torch.randn(2, 64, 32, 32), 10 * torch.rand(2, 64)
+    layer, x, style = ModulatedConv(64, 64), torch.randn(2, 64, 32, 32), 10 * torch.rand(2, 64)
     y, sigma = layer(x, style)
     assert (y * sigma)[:, :, 1:-1, 1:-1].std().item() == pytest.approx(1, abs=0.02)
 

@@ -68,44 +68,78 @@ class Conv(nn.Module):
         self.down = down
 
     def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o _ _"]:
-        weight = (self.weight * self.weight_scale).to(x.dtype)
-        bias = None if self.bias is None else (self.bias * self.gain).to(x.dtype)
+        weight, bias = self.scaled(x.dtype)
         kernel = weight.shape[-1]
         if self.down and kernel == 3:
             return conv_down(x, weight, bias)
         return F.conv2d(downsample(x) if self.down else x, weight, bias, padding=kernel // 2)
 
+    def scaled(self, dtype: torch.dtype) -> tuple[Float[Tensor, "o i k k"], Float[Tensor, " o"] | None]:
+        """Weight and bias as they are used."""
+        bias = None if self.bias is None else (self.bias * self.gain).to(dtype)
+        return (self.weight * self.weight_scale).to(dtype), bias
+
+
+class FromGrey(Conv):
+    """1 x 1 convolution of the channels of the picture (fromRGB of the paper), as the matrix product that it is.
+
+    Libraries of convolutions are slow at so few channels.
+    """
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__(channels, outputs, 1, gain=ACTIVATION_GAIN)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n o h w"]:
+        weight, bias = self.scaled(x.dtype)
+        return F.linear(x.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
+
 
 class ModulatedConv(nn.Module):
-    """Convolution whose input channels are scaled by a style (Karras et al. 2020a, equations 1 and 3).
+    """3 x 3 convolution whose input channels are scaled by a style (Karras et al. 2020a, equations 1 and 3).
 
     Scaling the activations before and after one shared convolution gives the same numbers as
     one kernel an image, without a grouped convolution.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, demodulate: bool = True, up: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, *, up: bool = False) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
-        self.weight_scale = 1 / math.sqrt(inputs * kernel**2)
-        self.demodulate = demodulate
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.weight_scale = 1 / (3 * math.sqrt(inputs))
         self.up = up
         self.frozen: tuple[Tensor, Tensor] | None = None
         """Weight and energy, once they do not change any more."""
 
     def forward(
         self, x: Float[Tensor, "n i h w"], style: Float[Tensor, "n i"]
-    ) -> tuple[Float[Tensor, "n o _ _"], Float[Tensor, "n o 1 1"] | None]:
+    ) -> tuple[Float[Tensor, "n o _ _"], Float[Tensor, "n o 1 1"]]:
         """Convolution of the scaled input, and the factors sigma of equation 3, not yet applied, that demodulate it."""
+        style = style * self.weight_scale  # a few numbers an image, where the weight is a thousand times as many
         weight, energy = self.frozen or self.weight_and_energy(x.dtype)
-        sigma = (style.square() @ energy + 1e-8).rsqrt()[:, :, None, None] if self.demodulate else None
+        sigma = (style.square() @ energy + 1e-8).rsqrt()[:, :, None, None]
         x = x * style[:, :, None, None].to(x.dtype)
-        return (conv_up(x, weight) if self.up else F.conv2d(x, weight, padding=weight.shape[-1] // 2)), sigma
+        return (conv_up(x, weight) if self.up else F.conv2d(x, weight, padding=1)), sigma
 
-    def weight_and_energy(self, dtype: torch.dtype) -> tuple[Float[Tensor, "_ _ k k"], Float[Tensor, "i o"]]:
-        """The weight as it is used, and its energy from each input channel to each output channel."""
-        weight = self.weight * self.weight_scale
-        used = turned(weight) if self.up else weight
-        return used.to(dtype, memory_format=torch.channels_last), weight.square().sum((2, 3)).T
+    def weight_and_energy(self, dtype: torch.dtype) -> tuple[Float[Tensor, "_ _ 3 3"], Float[Tensor, "i o"]]:
+        """The weight in `dtype`, not yet scaled, and its energy from each input channel to each output channel."""
+        used = turned(self.weight) if self.up else self.weight
+        return used.to(dtype, memory_format=torch.channels_last), self.weight.square().sum((2, 3)).T
+
+
+class ModulatedPointwise(nn.Module):
+    """1 x 1 convolution to few channels, whose input channels are scaled by a style; not demodulated.
+
+    One kernel an image: with so few outputs that is less work than to scale the input.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 1, 1))
+        self.weight_scale = 1 / math.sqrt(inputs)
+
+    def forward(self, x: Float[Tensor, "n i h w"], style: Float[Tensor, "n i"]) -> Float[Tensor, "n o h w"]:
+        kernels = (style * self.weight_scale)[:, :, None] * self.weight.flatten(1).T
+        pixels = x.flatten(2).transpose(1, 2)
+        return (pixels @ kernels.to(x.dtype)).transpose(1, 2).unflatten(2, x.shape[2:])
 
 
 class StyledConv(nn.Module):
@@ -125,7 +159,7 @@ class StyledConv(nn.Module):
         super().__init__()
         self.clamp = clamp
         self.affine = Linear(w_dim, inputs, bias=1)
-        self.conv = ModulatedConv(inputs, outputs, 3, up=up)
+        self.conv = ModulatedConv(inputs, outputs, up=up)
         self.noise_strength = nn.Parameter(torch.full(noise_shape, float(noise)))
         self.bias = nn.Parameter(torch.zeros(outputs))
 
@@ -145,11 +179,11 @@ class ToGrey(nn.Module):
         super().__init__()
         self.clamp = clamp
         self.affine = Linear(w_dim, inputs, bias=1)
-        self.conv = ModulatedConv(inputs, channels, 1, demodulate=False)
+        self.conv = ModulatedPointwise(inputs, channels)
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Float[Tensor, "n i h w"], w: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
-        y, _ = self.conv(x, self.affine(w))
+        y = self.conv(x, self.affine(w))
         return held(y.float() + self.bias[:, None, None], self.clamp)
 
 

@@ -20,6 +20,7 @@ from sorby.models.conditioning import SLOW, VECTOR, ConditionMapping, ConditionV
 from sorby.models.layers import (
     ACTIVATION_GAIN,
     Conv,
+    FromGrey,
     Linear,
     MinibatchStd,
     ModulatedConv,
@@ -156,7 +157,7 @@ class GeneratorNetwork(nn.Module):
         self.register_buffer("w_mean", torch.zeros(config.w_dim))
 
     def freeze(self, dtype: torch.dtype) -> None:
-        """Scale and round the weights once for all pictures to come, at `dtype`, those of coarse layers at float32.
+        """Lay out and round the weights once for all pictures to come, at `dtype`, those of coarse layers at float32.
 
         They are not trained any more.
         """
@@ -228,7 +229,7 @@ class Discriminator(nn.Module):
         self.score = score if config.condition_in == "w" else projected_score
         resolutions = [2**i for i in range(int(math.log2(config.size)), 1, -1)]
         widths = [channels_at(r, config) for r in resolutions]
-        self.from_grey = Conv(config.channels, widths[0], 1, gain=ACTIVATION_GAIN)
+        self.from_grey = FromGrey(config.channels, widths[0])
         self.blocks = nn.ModuleList(ResidualBlock(i, o, clamp=config.clamp) for i, o in pairwise(widths))
         self.minibatch_std = MinibatchStd(config.minibatch_std_group)
         self.conv = Conv(widths[-1] + 1, widths[-1], 3, gain=ACTIVATION_GAIN)
