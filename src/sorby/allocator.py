@@ -13,7 +13,7 @@ def keep_freed_memory(largest: int = 0) -> None:
     """Let glibc keep the memory of freed tensors for the next ones; elsewhere do nothing.
 
     As it comes, it gives every large block back at once and takes it again from the kernel, page by page and each page
-    cleared: 2 to 23 % of the time of a training step on a processor (docs/trials.md).
+    cleared: 2 to 36 % of the time of a training step on a processor (docs/trials.md).
 
     `largest` is what the largest tensor takes, in bytes. Where that is more than `LARGEST_KEPT_BYTES`, glibc has to
     take all from one heap to keep it. The holes of that heap grow with the tensors, so that above `LARGEST_WORTH_BYTES`

@@ -85,7 +85,7 @@ def _pair(number: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, shape: Sequence[int], how: How) -> Tensor:
-    """The convolution of this `shape`."""
+    """The convolution, or the transposed one, whose result has this `shape`."""
     if torch.is_grad_enabled():
         return _Convolution.apply(x, weight, bias, _ToWeight.apply(weight, bias, [x], shape, how), how)
     if how.is_transposed:
@@ -107,7 +107,8 @@ def _gradients(x: Tensor, y: Tensor, weight: Tensor, how: How, wanted: tuple[boo
     return torch.ops.aten.convolution_backward(y, x, weight, [weight.shape[0]], *geometry, wanted)
 
 
-# Within `forward` no gradient is taken, within `backward` only to be differentiated again.
+# Gradients are off within `forward`, and on within `backward` only where what it computes is to be differentiated
+# again: so `_convolve` and `_correlate` call these functions then, and the kernels otherwise.
 
 
 class _Convolution(Function):
@@ -145,7 +146,7 @@ class _ToWeight(Function):
     def backward(ctx: Any, *gradients: Any) -> Any:
         (x, weight), (y,) = ctx.saved_tensors, gradients
         if ctx.how.is_transposed:
-            return *_correlate(y, x, weight, ctx.has_bias, ctx.how.back()), None, None, None
+            return *_correlate(y, x, weight, False, ctx.how.back()), None, None, None
         return *_correlate(x, y, weight, ctx.has_bias, ctx.how), None, None, None
 
 

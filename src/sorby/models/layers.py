@@ -1,9 +1,9 @@
 """Layers of the style-based networks (Karras et al. 2018, 2019, 2020a).
 
 Weights are drawn from N(0, 1) and scaled when used, so that every layer learns at the same rate ("equalised learning
-rate"). The gain sqrt(2) that keeps the variance through a leaky ReLU is part of that scale, since the ReLU commutes
-with positive factors: one pass over the activations less. Weights are kept in float32 and used in the precision of the
-input.
+rate"); modulated ones scale the style in their place. The gain sqrt(2) that keeps the variance through a leaky ReLU is
+part of what a layer multiplies with anyhow, since the ReLU commutes with positive factors: one pass over the
+activations less. Weights are kept in float32, and convolutions use them in the precision of their input.
 """
 
 import math
@@ -83,7 +83,7 @@ class Conv(nn.Module):
 class FromGrey(Conv):
     """1 x 1 convolution of the channels of the picture (fromRGB of the paper), as the matrix product that it is.
 
-    Libraries of convolutions are slow at so few channels.
+    As a convolution it is slower, so few are the channels (docs/trials.md).
     """
 
     def __init__(self, channels: int, outputs: int) -> None:
@@ -113,7 +113,7 @@ class ModulatedConv(nn.Module):
         self, x: Float[Tensor, "n i h w"], style: Float[Tensor, "n i"]
     ) -> tuple[Float[Tensor, "n o _ _"], Float[Tensor, "n o 1 1"]]:
         """Convolution of the scaled input, and the factors sigma of equation 3, not yet applied, that demodulate it."""
-        style = style * self.weight_scale  # a few numbers an image, where the weight is a thousand times as many
+        style = style * self.weight_scale  # of which there are far fewer than of weights
         weight, energy = self.frozen or self.weight_and_energy(x.dtype)
         sigma = (style.square() @ energy + 1e-8).rsqrt()[:, :, None, None]
         x = x * style[:, :, None, None].to(x.dtype)

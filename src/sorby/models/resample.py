@@ -38,7 +38,7 @@ def downsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h//2 w//2"]:
 
 
 def turned(weight: Float[Tensor, "d c k k"]) -> Float[Tensor, "c d k k"]:
-    """The weight of a convolution as the transposed convolution takes it, which `conv_up` is made of."""
+    """Flip the kernel and swap in- and outputs: the weight of a convolution as `conv_up` takes it."""
     return weight.flip(2, 3).transpose(0, 1)
 
 
@@ -50,8 +50,10 @@ def conv_up(x: Float[Tensor, "n c h w"], turned_weight: Float[Tensor, "c d 3 3"]
     return low_pass(convolve_transposed(x, turned_weight, stride=2), padding=1, gain=4)
 
 
-def conv_down(x: Float[Tensor, "n c h w"], weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Filter, then convolve with stride 2: "n c h w" to "n d h//2 w//2" with a 3 x 3 kernel."""
+def conv_down(
+    x: Float[Tensor, "n c h w"], weight: Float[Tensor, "d c 3 3"], bias: Float[Tensor, " d"] | None = None
+) -> Float[Tensor, "n d h//2 w//2"]:
+    """Filter, then convolve with stride 2."""
     return F.conv2d(low_pass(x, padding=2), weight, bias, stride=2)
 
 
